@@ -1,0 +1,1 @@
+"""The issuer: the attestation server. An application package, not an API."""

@@ -1,0 +1,1 @@
+"""Remit: verify the identity, the account and the spend scope of AI agents."""

@@ -1,0 +1,1 @@
+"""The sidecar: next to the agents, it serves the SPIFFE Workload API. An application package, not an API."""
