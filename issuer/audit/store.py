@@ -1,0 +1,69 @@
+"""The audit log's SQL. Rows are only ever added: triggers refuse to change or delete one."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from issuer.audit.model import AuditQuery, AuditRecord, Outcome, RecordedDecision
+from issuer.storage import Row, Transaction, Value
+
+_INSERT: Final = (
+    "INSERT INTO audit (at_ms, kind, outcome, actor, account, agent, jti, grant_id, detail) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+)
+_encoder: Final = msgspec.json.Encoder()
+
+
+async def append(tx: Transaction, record: AuditRecord) -> None:
+    """Write one record as part of `tx`."""
+    await tx.execute(_INSERT, *_row(record))
+
+
+async def append_many(tx: Transaction, records: Iterable[AuditRecord]) -> None:
+    """Write several records as part of `tx`, in their order."""
+    await tx.execute_many(_INSERT, map(_row, records))
+
+
+async def query(tx: Transaction, which: AuditQuery) -> list[RecordedDecision]:
+    """Read the records that `which` describes, oldest first."""
+    args: list[Value] = [which.after, which.limit]
+    conditions = ["seq > $1"]
+    for column in ("account", "agent", "kind", "outcome"):
+        value: str | None = getattr(which, column)
+        if value is not None:
+            args.append(str(value))
+            conditions.append(f"{column} = ${len(args)}")
+    order = "DESC" if which.newest else "ASC"
+    sql = f"SELECT * FROM audit WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT $2"  # noqa: S608 - of constants
+    records = [_recorded(row) for row in await tx.fetch(sql, *args)]
+    return records[::-1] if which.newest else records
+
+
+def _row(record: AuditRecord) -> tuple[Value, ...]:
+    return (
+        record.at_ms,
+        record.kind,
+        record.outcome.value,
+        record.actor,
+        record.account,
+        record.agent,
+        record.jti,
+        record.grant_id,
+        _encoder.encode(record.detail).decode(),
+    )
+
+
+def _recorded(row: Row) -> RecordedDecision:
+    return RecordedDecision(
+        at_ms=row["at_ms"],
+        kind=row["kind"],
+        outcome=Outcome(row["outcome"]),
+        actor=row["actor"],
+        account=row["account"],
+        agent=row["agent"],
+        jti=row["jti"],
+        grant_id=row["grant_id"],
+        detail=msgspec.json.decode(row["detail"], type=dict[str, object]),
+        seq=row["seq"],
+    )
