@@ -1,0 +1,1 @@
+"""The registry: accounts, agents, registration entries, grants, sidecars and operators."""

@@ -1,0 +1,66 @@
+"""The values of status lists."""
+
+from typing import Final
+
+import msgspec
+
+LIST_SIZE: Final = 1 << 17
+"""Indexes of a status list. Every list has this size from its first day, so that its size says nothing."""
+
+
+class StatusIndex(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A place in a status list.
+
+    Attributes:
+        list: the list's number.
+        idx: the index in it, from 0.
+    """
+
+    list: int
+    idx: int
+
+
+class ListSnapshot(msgspec.Struct, frozen=True):
+    """One list as it was at one moment: what a signer needs.
+
+    Attributes:
+        number: the list's number.
+        size: how many indexes it has.
+        seq: the head's sequence number at that moment.
+        marked: index and value of every index that is not valid (1 invalid, 2 suspended).
+    """
+
+    number: int
+    size: int
+    seq: int
+    marked: tuple[tuple[int, int], ...]
+
+
+class ListFigures(msgspec.Struct, frozen=True):
+    """How far a list is used.
+
+    Attributes:
+        number: the list's number.
+        size: how many indexes it has.
+        allocated: how many were drawn.
+        revoked: how many of those are invalid.
+        suspended: how many of those are suspended.
+    """
+
+    number: int
+    size: int
+    allocated: int
+    revoked: int
+    suspended: int
+
+
+class StatusFigures(msgspec.Struct, frozen=True):
+    """All lists, and the head's sequence number.
+
+    Attributes:
+        seq: grows by one with each transaction that changes the value of any index.
+        lists: every list that is announced, by number.
+    """
+
+    seq: int
+    lists: tuple[ListFigures, ...]
