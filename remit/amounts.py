@@ -1,7 +1,6 @@
 """Amounts: integers of 10^-decimals units, compared by exact scaling, never a float."""
 
 import re
-from functools import total_ordering
 from typing import Final, Self
 
 import msgspec
@@ -12,10 +11,10 @@ from remit.units import MAX_DECIMALS, default_decimals
 MAX_AMOUNT: Final = 2**53 - 1
 """The largest integer that every JSON implementation keeps exact (RFC 8259 section 6)."""
 
+_SCALES: Final = tuple(10 ** (MAX_DECIMALS - decimals) for decimals in range(MAX_DECIMALS + 1))
 _TEXT: Final = re.compile(r"(\d{1,19})(?:\.(\d{1,18}))? ([A-Za-z]{1,32})", re.ASCII)
 
 
-@total_ordering
 class Amount(msgspec.Struct, frozen=True, eq=False, order=False, gc=False):
     """`amount` times 10^-`decimals` of `unit`, for example 50000 with 6 decimals of USD: 0.05 USD.
 
@@ -75,13 +74,26 @@ class Amount(msgspec.Struct, frozen=True, eq=False, order=False, gc=False):
     def __hash__(self) -> int:
         return hash((self.unit, self._scaled()))
 
-    def __lt__(self, other: object) -> bool:
+    def __lt__(self, other: "Amount") -> bool:
+        return self._compared(other) < other._scaled()
+
+    def __le__(self, other: "Amount") -> bool:
+        return self._compared(other) <= other._scaled()
+
+    def __gt__(self, other: "Amount") -> bool:
+        return self._compared(other) > other._scaled()
+
+    def __ge__(self, other: "Amount") -> bool:
+        return self._compared(other) >= other._scaled()
+
+    def _compared(self, other: object) -> int:
+        """This value, scaled for a comparison with `other`, if there can be one."""
         if not isinstance(other, Amount):
-            return NotImplemented
+            raise TypeError(f"an amount does not compare with {type(other).__name__}")
         if self.unit != other.unit:
             raise TypeError(f"{self.unit} and {other.unit} do not compare")
-        return self._scaled() < other._scaled()
+        return self._scaled()
 
     def _scaled(self) -> int:
         """The value in the finest decimals that any amount can have; exact, as integers do not overflow."""
-        return self.amount * 10 ** (MAX_DECIMALS - self.decimals)  # type: ignore[no-any-return]  # int ** int is typed Any
+        return self.amount * _SCALES[self.decimals]
