@@ -7,6 +7,7 @@ import msgspec
 
 from issuer.audit.model import AuditQuery, AuditRecord, Outcome, RecordedDecision
 from issuer.storage import Row, Transaction, Value
+from issuer.storage.statements import filtered
 
 _INSERT: Final = (
     "INSERT INTO audit (at_ms, kind, outcome, actor, account, agent, jti, grant_id, detail) "
@@ -27,15 +28,17 @@ async def append_many(tx: Transaction, records: Iterable[AuditRecord]) -> None:
 
 async def query(tx: Transaction, which: AuditQuery) -> list[RecordedDecision]:
     """Read the records that `which` describes, oldest first."""
-    args: list[Value] = [which.after, which.limit]
-    conditions = ["seq > $1"]
-    for column in ("account", "agent", "kind", "outcome"):
-        value: str | None = getattr(which, column)
-        if value is not None:
-            args.append(str(value))
-            conditions.append(f"{column} = ${len(args)}")
-    order = "DESC" if which.newest else "ASC"
-    sql = f"SELECT * FROM audit WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT $2"  # noqa: S608 - of constants
+    sql, args = filtered(
+        "SELECT * FROM audit WHERE seq > $1",
+        (which.after, which.limit),
+        [
+            ("account", which.account),
+            ("agent", which.agent),
+            ("kind", which.kind),
+            ("outcome", which.outcome and which.outcome.value),
+        ],
+        f"ORDER BY seq {'DESC' if which.newest else 'ASC'} LIMIT $2",
+    )
     records = [_recorded(row) for row in await tx.fetch(sql, *args)]
     return records[::-1] if which.newest else records
 

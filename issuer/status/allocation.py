@@ -12,6 +12,7 @@ from typing import Final
 from issuer.registry.state import StatusValue
 from issuer.status.model import LIST_SIZE, StatusIndex
 from issuer.storage import Row, StorageError, Transaction
+from issuer.storage.statements import in_list
 
 _CHUNK: Final = 500
 """Most indexes that one statement asks about."""
@@ -83,6 +84,5 @@ async def _free_indexes(tx: Transaction, number: int, size: int, count: int) -> 
 
 
 async def _used_indexes(tx: Transaction, number: int, candidates: list[int]) -> set[int]:
-    places = ", ".join(f"${place}" for place in range(2, len(candidates) + 2))
-    sql = f"SELECT idx FROM status_indexes WHERE list = $1 AND idx IN ({places})"  # noqa: S608 - of placeholders
+    sql = in_list("SELECT idx FROM status_indexes WHERE list = $1 AND idx IN", 2, len(candidates))
     return {row["idx"] for row in await tx.fetch(sql, number, *candidates)}

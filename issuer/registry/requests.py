@@ -1,0 +1,146 @@
+"""What an operator asks to be registered. Each is valid once it exists; decoding anything else raises.
+
+An error names the field and says what it takes; it never repeats the value.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Final, Literal, TypeVar
+
+import msgspec
+
+from issuer.registry.roles import Role
+from issuer.registry.selectors import MAX_SELECTORS, check_selectors
+from remit.errors import InvalidInputError
+from remit.ids import AccountName, AgentName, SidecarName
+from remit.scope import SpendScope
+
+T = TypeVar("T")
+
+MAX_SUB_AGENT_DEPTH: Final = 5
+"""How many agents may be above an agent."""
+
+EMPTY_SCOPE: Final = SpendScope().encode()
+"""The spend scope that restricts nothing."""
+
+_TASK_RE: Final = re.compile(r"[A-Za-z0-9._~:@/+=-]{1,128}", re.ASCII)
+
+ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+ShortLife = Annotated[int, msgspec.Meta(ge=1, le=3600)]
+JoinLife = Annotated[int, msgspec.Meta(ge=10, le=604_800)]
+GrantLife = Annotated[int, msgspec.Meta(ge=1, le=315_360_000)]
+
+
+def check_task(text: str) -> str:
+    """Return the task's name.
+
+    Raises:
+        InvalidInputError: not 1 to 128 letters, digits and `._~:@/+=-`.
+    """
+    if _TASK_RE.fullmatch(text) is None:
+        raise InvalidInputError("not a task", hint="use 1 to 128 letters, digits and ._~:@/+=-")
+    return text
+
+
+class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An account to register; see `issuer.registry.model.Account`."""
+
+    name: str
+    owner: ShortText
+    contact: ShortText | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a name or a text that is not valid."""
+        _checked("name", AccountName.parse, self.name)
+        _printable(owner=self.owner, contact=self.contact)
+
+
+class NewAgent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agent to register; its owner is the account's unless given."""
+
+    agent: str
+    owner: ShortText | None = None
+    description: ShortText | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a name or a text that is not valid."""
+        if _checked("agent", AgentName.parse, self.agent).depth > MAX_SUB_AGENT_DEPTH:
+            raise InvalidInputError(f"`agent` is more than {MAX_SUB_AGENT_DEPTH} agents deep")
+        _printable(owner=self.owner, description=self.description)
+
+
+class NewEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entry to register; without `sidecar` it is for workloads that come without one."""
+
+    agent: str
+    selectors: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MAX_SELECTORS)]
+    sidecar: str | None = None
+    ttl_seconds: ShortLife | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a name or a selector that is not valid."""
+        _checked("agent", AgentName.parse, self.agent)
+        if self.sidecar is not None:
+            _checked("sidecar", SidecarName.parse, self.sidecar)
+        check_selectors(self.selectors)
+
+
+class NewGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A grant to register: without `task` the agent's standing one; without `scope` one that restricts nothing."""
+
+    agent: str
+    task: str | None = None
+    scope: msgspec.Raw = msgspec.Raw(EMPTY_SCOPE)
+    funding: Literal["jit", "standing"] = "standing"
+    owner: ShortText | None = None
+    expires_in_seconds: GrantLife | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a name, a task or a spend scope that is not valid."""
+        _checked("agent", AgentName.parse, self.agent)
+        if self.task is not None:
+            _checked("task", check_task, self.task)
+        SpendScope.parse(bytes(self.scope))
+        _printable(owner=self.owner)
+
+    @property
+    def spend_scope(self) -> SpendScope:
+        """The spend scope, parsed."""
+        return SpendScope.parse(bytes(self.scope))
+
+
+class NewJoinToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A join token to make; its sidecar is registered by it."""
+
+    sidecar: str
+    ttl_seconds: JoinLife = 600
+
+    def __post_init__(self) -> None:
+        """Refuse a name that is not valid."""
+        _checked("sidecar", SidecarName.parse, self.sidecar)
+
+
+class NewOperator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An operator to register."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")]
+    role: Role
+    account: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an account name that is not valid."""
+        if self.account is not None:
+            _checked("account", AccountName.parse, self.account)
+
+
+def _checked(field: str, parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"`{field}` is not valid", hint=error.hint) from None
+
+
+def _printable(**texts: str | None) -> None:
+    for field, text in texts.items():
+        if text is not None and not text.isprintable():
+            raise InvalidInputError(f"`{field}` holds characters that are not printable")

@@ -1,0 +1,98 @@
+"""Grants in the database."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from issuer.registry.model import Grant, Page
+from issuer.registry.state import State
+from issuer.storage import Row, Transaction
+from issuer.storage.statements import filtered, in_list
+
+# What a grant is worth is what its index says, without an index (until a fresh one is drawn) what its own state says.
+_SELECT = (
+    "SELECT grants.*, accounts.name AS account, agents.path AS path, CASE status_indexes.value "
+    "WHEN 0 THEN 'active' WHEN 1 THEN 'revoked' WHEN 2 THEN 'suspended' ELSE grants.state END AS effective "
+    "FROM grants JOIN agents ON agents.id = grants.agent_id JOIN accounts ON accounts.id = agents.account_id "
+    "LEFT JOIN status_indexes ON status_indexes.list = grants.status_list AND status_indexes.idx = grants.status_index"
+)
+
+
+async def insert_grants(tx: Transaction, grants: Iterable[tuple[Grant, int, str | None]]) -> None:
+    """Write new grants, each with the key of its agent and the grant that it was opened under; indexes are assigned after."""
+    await tx.execute_many(
+        "INSERT INTO grants (id, agent_id, parent_id, task, scope, funding, owner, expires_at, status_list, "
+        "status_index, state, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        (
+            (
+                new.id,
+                agent_id,
+                parent_id,
+                new.task,
+                bytes(new.scope).decode(),
+                new.funding,
+                new.owner,
+                new.expires_at,
+                new.status_list,
+                new.status_index,
+                new.state.value,
+                new.created_at,
+            )
+            for new, agent_id, parent_id in grants
+        ),
+    )
+
+
+async def existing_grants(tx: Transaction, agent_ids: Iterable[int]) -> dict[tuple[int, str | None], State]:
+    """The states of these agents' grants by agent and task; a revoked standing grant is as good as none."""
+    wanted = sorted(set(agent_ids))
+    sql = in_list(
+        "SELECT agent_id, task, state FROM grants WHERE (task IS NOT NULL OR state <> 'revoked') AND agent_id IN",
+        1,
+        len(wanted),
+    )
+    rows = await tx.fetch(sql, *wanted)
+    return {(row["agent_id"], row["task"]): State(row["state"]) for row in rows}
+
+
+async def read_grant(tx: Transaction, grant_id: str) -> Grant | None:
+    """One grant, or None."""
+    row = await tx.fetch_row(f"{_SELECT} WHERE grants.id = $1", grant_id)
+    return None if row is None else _grant(row)
+
+
+async def list_grants(
+    tx: Transaction, page: Page, *, account: str | None, agent: tuple[str, str] | None, task: str | None
+) -> list[Grant]:
+    """A page of grants, oldest first; of one account, agent (account, path) or task if given."""
+    account_name, path = agent or (None, None)
+    sql, args = filtered(
+        f"{_SELECT} WHERE grants.id > $1",
+        (page.after, page.limit),
+        [
+            ("accounts.name", account),
+            ("accounts.name", account_name),
+            ("agents.path", path),
+            ("grants.task", task),
+        ],
+        "ORDER BY grants.id LIMIT $2",
+    )
+    return [_grant(row) for row in await tx.fetch(sql, *args)]
+
+
+def _grant(row: Row) -> Grant:
+    return Grant(
+        id=row["id"],
+        agent=f"{row['account']}/{row['path']}",
+        account=row["account"],
+        task=row["task"],
+        scope=msgspec.Raw(row["scope"]),
+        funding=row["funding"],
+        owner=row["owner"],
+        expires_at=row["expires_at"],
+        status_list=row["status_list"],
+        status_index=row["status_index"],
+        state=State(row["state"]),
+        effective=State(row["effective"]),
+        created_at=row["created_at"],
+    )
