@@ -12,9 +12,11 @@ import asyncio
 import enum
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, final
+from typing import ClassVar, Self, final
 
+from attestors.configuring import AttestorHost
 from attestors.errors import EvidenceRefusedError
+from remit.errors import ConfigurationError
 
 MAX_SELECTORS = 512
 MAX_SELECTOR_CHARACTERS = 4200
@@ -80,6 +82,21 @@ class Attestor(ABC):
     selector_types: ClassVar[frozenset[str]]
     timeout_seconds: ClassVar[float] = 5.0
 
+    @classmethod
+    def from_settings(cls, settings: object, host: AttestorHost) -> Self:  # noqa: ARG003 - overridden where they matter
+        """Build the attestor for `host`; this default takes no settings.
+
+        Args:
+            settings: its part of the configuration file: a table, or a list of tables; None when there is none.
+            host: the issuer that it works for.
+
+        Raises:
+            ConfigurationError: a setting is wrong; the detail names it.
+        """
+        if settings:
+            raise ConfigurationError(f"the {cls.name} attestor has no settings")
+        return cls()
+
     @final
     async def appraise(self, evidence: bytes, context: AppraisalContext) -> Appraisal:
         """Judge `evidence` (one JSON object whose `attestor` is this one's name).
@@ -121,26 +138,3 @@ class Attestor(ABC):
                 raise EvidenceRefusedError(f"the {self.name} attestor may not give selectors of type {kind!r}")
             if len(selector) > MAX_SELECTOR_CHARACTERS or not selector.isprintable():
                 raise EvidenceRefusedError(f"the {self.name} evidence holds a value that no selector can carry")
-
-
-class HTTPResponse(Protocol):
-    """An answer, read whole."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status code."""
-
-    @property
-    def body(self) -> bytes:
-        """The body, within the size limit that was asked for."""
-
-
-class HTTPClient(Protocol):
-    """What attestors need of HTTP; the issuer brings an implementation, tests a fake or a real one."""
-
-    async def get(self, url: str, *, max_bytes: int) -> HTTPResponse:
-        """GET `url` without following redirects, sending no cookies and no credentials.
-
-        Raises:
-            UnavailableError: no answer, not in time, or longer than `max_bytes`.
-        """
