@@ -11,7 +11,7 @@ from remit.units import MAX_DECIMALS, default_decimals
 MAX_AMOUNT: Final = 2**53 - 1
 """The largest integer that every JSON implementation keeps exact (RFC 8259 section 6)."""
 
-_SCALES: Final = tuple(10 ** (MAX_DECIMALS - decimals) for decimals in range(MAX_DECIMALS + 1))
+_SCALES: Final[tuple[int, ...]] = tuple(10 ** (MAX_DECIMALS - decimals) for decimals in range(MAX_DECIMALS + 1))
 _TEXT: Final = re.compile(r"(\d{1,19})(?:\.(\d{1,18}))? ([A-Za-z]{1,32})", re.ASCII)
 
 
