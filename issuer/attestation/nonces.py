@@ -1,0 +1,43 @@
+"""DPoP nonces (RFC 9449 section 8) without a store: an HMAC over a span of time.
+
+A nonce is good in the span it was given in and in the next one, so it lives between one and two spans. It bounds how long
+ago a proof can have been made in advance; that a proof is used once is the replay memory's business.
+"""
+
+import hashlib
+import hmac
+from typing import Final
+
+from remit.jose import b64url_encode
+
+SPAN_SECONDS: Final = 120
+_TAG_BYTES: Final = 16
+
+
+class NonceSource:
+    """Gives and checks nonces under one key; issuers that stand behind one URL share it."""
+
+    def __init__(self, key: bytes) -> None:
+        """Use `key`, at least 32 random bytes.
+
+        Raises:
+            ValueError: it is shorter.
+        """
+        if len(key) < 32:
+            raise ValueError("a nonce key has at least 32 bytes")
+        self._key = key
+
+    def current(self, now: int) -> str:
+        """The nonce of this moment."""
+        return self._nonce(now // SPAN_SECONDS)
+
+    def accepts(self, nonce: str | None, now: int) -> bool:
+        """Whether `nonce` was given in this span or the one before."""
+        if nonce is None:
+            return False
+        span = now // SPAN_SECONDS
+        shown = nonce.encode("utf-8", "replace")
+        return any(hmac.compare_digest(shown, self._nonce(one).encode()) for one in (span, span - 1))
+
+    def _nonce(self, span: int) -> str:
+        return b64url_encode(hmac.digest(self._key, b"remit dpop nonce %d" % span, hashlib.sha256)[:_TAG_BYTES])

@@ -1,0 +1,57 @@
+"""Which agents a workload is: evidence that a joined sidecar shows, appraised and matched; nothing is issued."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from issuer.errors import NotEntitledError
+from issuer.issuance import store
+from issuer.issuance.matching import match
+from issuer.issuance.model import Caller, Candidate, IssuanceRequest
+from issuer.registry.state import State
+from issuer.storage import Database, Transaction
+from remit.ids import AgentName
+
+
+class EntitledAgent(Struct, frozen=True):
+    """An agent that a workload may get credentials of.
+
+    Attributes:
+        agent: its name.
+        entry: the id of the registration entry that says so.
+    """
+
+    agent: AgentName
+    entry: str
+
+
+async def entitled_agents(
+    database: Database, selectors: frozenset[str], caller: Caller, agent: AgentName | None, audience: str
+) -> tuple[EntitledAgent, ...]:
+    """The active agents that `selectors` entitle to, the most specific entry first.
+
+    Args:
+        database: the registry.
+        selectors: what the evidence showed.
+        caller: who showed it.
+        agent: the only one that is of interest, or None.
+        audience: for whom a credential would be; no decision rests on it.
+
+    Raises:
+        NotEntitledError: no entry matches (`no_entry`), or no agent that one is for is active (`agent_not_active`).
+    """
+    request = IssuanceRequest(caller=caller, selectors=selectors, audience=audience, agent=agent)
+
+    async def work(tx: Transaction) -> Sequence[Candidate]:
+        matched = match(request, await store.candidates(tx, selectors))
+        chains = await store.chains(tx, {candidate.agent_id for candidate in matched})
+        return [
+            candidate for candidate in matched if all(node.state is State.ACTIVE for node in chains[candidate.agent_id])
+        ]
+
+    active = await database.read(work)
+    if not active:
+        raise NotEntitledError(
+            "no agent that the workload matches is active", code="agent_not_active", hint="an operator can resume it"
+        )
+    return tuple(EntitledAgent(AgentName.parse(one.agent), str(one.link.id)) for one in active)

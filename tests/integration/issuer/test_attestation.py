@@ -1,0 +1,163 @@
+"""Joining, sessions and used evidence on a real database."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from attestors.base import Appraisal, Origin
+from attestors.errors import EvidenceRefusedError
+from attestors.join_token import JoinTokenAttestor
+from attestors.process import ProcessAttestor, ProcessEvidence
+from issuer.attestation.service import AttestationService, use_up
+from issuer.errors import UnauthenticatedError
+from issuer.storage import Database, SQLiteDatabase, Transaction
+
+NOW = 1_800_000_000
+TOKEN = "remit_join_" + "a" * 43
+ANOTHER = "remit_join_" + "b" * 43
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = SQLiteDatabase(tmp_path / "remit.db")
+    await database.transaction(_register)
+    yield database
+    await database.close()
+
+
+async def _register(tx: Transaction) -> None:
+    for number, (name, token) in enumerate([("edge-1", TOKEN), ("edge-2", ANOTHER)], 1):
+        await tx.execute("INSERT INTO sidecars (id, name, created_at) VALUES ($1, $2, $3)", number, name, NOW)
+        await tx.execute(
+            "INSERT INTO join_tokens (digest, sidecar_id, created_by, created_at, expires_at) VALUES ($1, $2, 'operator:ana', $3, $4)",
+            hashlib.sha256(token.encode()).hexdigest(),
+            number,
+            NOW,
+            NOW + 600,
+        )
+
+
+@pytest.fixture
+def service(database: Database) -> AttestationService:
+    return AttestationService(database, {"join_token": JoinTokenAttestor(), "process": ProcessAttestor()})
+
+
+def evidence(token: str) -> bytes:
+    return msgspec.json.encode({"token": token})
+
+
+async def audit(database: Database) -> list[str]:
+    async def work(tx: Transaction) -> list[str]:
+        return [f"{row['actor']} {row['kind']}" for row in await tx.fetch("SELECT actor, kind FROM audit ORDER BY seq")]
+
+    return await database.read(work)
+
+
+async def test_a_sidecar_joins_and_acts(service: AttestationService, database: Database) -> None:
+    """A join answers with a session that its key may use, and leaves a record without the secret."""
+    session = await service.join("join_token", evidence(TOKEN), "key", NOW)
+    assert str(session.sidecar) == "edge-1"
+    assert session.expires_at == NOW + 3600
+    sidecar = await service.authenticate(session.secret, "key", NOW)
+    assert sidecar.actor == "sidecar:edge-1"
+    assert await audit(database) == ["sidecar:edge-1 sidecar.join"]
+
+
+async def test_a_join_token_used_twice_at_the_same_moment(service: AttestationService, database: Database) -> None:
+    """Of many that show the same token at once, exactly one joins; the others change nothing."""
+    joins = [service.join("join_token", evidence(TOKEN), f"key-{number}", NOW) for number in range(16)]
+    outcomes = await asyncio.gather(*joins, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, EvidenceRefusedError)]
+    assert len(refused) == 15
+    assert {error.code for error in refused} == {"evidence_replayed"}
+    winner = next(number for number, outcome in enumerate(outcomes) if outcome not in refused)
+    assert await service.renew(f"key-{winner}", NOW)
+    assert len(await audit(database)) == 2
+
+
+async def test_one_key_is_one_sidecar(service: AttestationService) -> None:
+    """A key that is bound to a name cannot take a second one; the token for it stays good."""
+    await service.join("join_token", evidence(TOKEN), "key", NOW)
+    with pytest.raises(EvidenceRefusedError, match="edge-1's"):
+        await service.join("join_token", evidence(ANOTHER), "key", NOW)
+    assert await service.join("join_token", evidence(ANOTHER), "key-2", NOW)
+
+
+async def test_a_session_is_renewed_by_the_key_alone(service: AttestationService) -> None:
+    """After a restart or a lost answer the key opens another session; a foreign key opens none."""
+    await service.join("join_token", evidence(TOKEN), "key", NOW)
+    session = await service.renew("key", NOW + 7200)
+    assert await service.authenticate(session.secret, "key", NOW + 7201)
+    with pytest.raises(UnauthenticatedError) as refused:
+        await service.renew("foreign", NOW)
+    assert refused.value.code == "session_invalid"
+
+
+async def test_a_session_of_another_key_is_nothing(service: AttestationService) -> None:
+    """A stolen session without its key is refused, and so is one that is over."""
+    session = await service.join("join_token", evidence(TOKEN), "key", NOW)
+    for jkt, now in (("thief", NOW), ("key", NOW + 3600)):
+        with pytest.raises(UnauthenticatedError):
+            await service.authenticate(session.secret, jkt, now)
+
+
+async def test_sessions_of_a_sidecar_are_bounded(service: AttestationService, database: Database) -> None:
+    """However often it renews, a few remain, the newest among them."""
+    await service.join("join_token", evidence(TOKEN), "key", NOW)
+    sessions = [await service.renew("key", NOW + number) for number in range(20)]
+
+    async def count(tx: Transaction) -> int:
+        rows = await tx.fetch("SELECT digest FROM sidecar_sessions")
+        return len(rows)
+
+    assert await database.read(count) <= 9
+    assert await service.authenticate(sessions[-1].secret, "key", NOW + 20)
+
+
+async def test_a_revoked_sidecar_is_out_at_once(service: AttestationService, database: Database) -> None:
+    """Its session ends with its state, and its key opens no other."""
+    session = await service.join("join_token", evidence(TOKEN), "key", NOW)
+    await database.transaction(lambda tx: tx.execute("UPDATE sidecars SET state = 'revoked' WHERE id = 1"))
+    with pytest.raises(UnauthenticatedError):
+        await service.authenticate(session.secret, "key", NOW)
+    with pytest.raises(UnauthenticatedError):
+        await service.renew("key", NOW)
+
+
+async def test_evidence_is_used_up_in_the_transaction_it_is_used_in(database: Database) -> None:
+    """A second use is refused; one that was rolled back did not count; what is over is forgotten."""
+    appraisal = Appraisal(frozenset({"oidc:x:sub:y"}), "y", use_once="digest", use_once_until=NOW + 300)
+
+    async def fails(tx: Transaction) -> None:
+        await use_up(tx, appraisal, NOW)
+        raise RuntimeError("the issuance did not happen")
+
+    with pytest.raises(RuntimeError):
+        await database.transaction(fails)
+    await database.transaction(lambda tx: use_up(tx, appraisal, NOW))
+    with pytest.raises(EvidenceRefusedError) as refused:
+        await database.transaction(lambda tx: use_up(tx, appraisal, NOW + 299))
+    assert refused.value.code == "evidence_replayed"
+
+
+async def test_workload_evidence_is_taken_from_a_sidecar_only(service: AttestationService) -> None:
+    """The same facts, shown by anybody else, are refused: nobody vouches for them."""
+    shown = msgspec.json.encode(ProcessEvidence(uid=1000, gid=1000))
+    appraisal = await service.appraise(shown, Origin.SIDECAR, NOW)
+    assert appraisal.selectors == {"unix:uid:1000", "unix:gid:1000"}
+    with pytest.raises(EvidenceRefusedError, match="not accepted from here"):
+        await service.appraise(shown, Origin.DIRECT, NOW)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [b"", b"[]", b"{}", b'{"attestor":1}', b'{"attestor":"unheard"}', b"{" * 70_000, b'{"attestor":"process"}'],
+)
+async def test_bad_evidence_is_refused(service: AttestationService, shown: bytes) -> None:
+    """Whatever it is, it comes out as a refusal."""
+    with pytest.raises(EvidenceRefusedError):
+        await service.appraise(shown, Origin.SIDECAR, NOW)
