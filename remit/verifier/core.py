@@ -1,0 +1,262 @@
+"""Whether a token is accepted: one pure function of the token, what is known of the issuers, the rules and the time.
+
+The checks, in their order:
+
+1.  Form: text of at most 8 KiB in three parts of canonical base64url.
+2.  Claims, not yet believed: every required one there and of its type, one `aud`, no name twice or escaped.
+3.  Issuer: `iss` is exactly one of those that are configured; from here on only its own keys, lists and trust domain count.
+4.  Header: exactly `alg`, `kid` and `typ` JWT; the key is the issuer's and the algorithm is the key's (JWT-SVID section 2).
+5.  Signature. All that follows is the issuer's word.
+6.  Audience: one of the verifier's own.
+7.  Time: `iat`, `nbf`, `exp` with one leeway, and a lifetime within the bound.
+8.  Subject: an agent of the trust domain that the issuer announced; `tenant` and `parent_agent` agree with it.
+9.  Scope: one `agent_spend` authorization detail.
+10. Status: a list that the issuer announces, fresh; the grant's status there is valid.
+11. Possession: when the token is bound to a key, a proof by that key for this request that was not used before.
+
+Steps 1 to 9 have one outcome for one token and one key set, and may be remembered; time, 10 and 11 are looked at on every call.
+"""
+
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+from typing import Final, NamedTuple, NoReturn
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from msgspec import UNSET
+
+from remit.credential import Credential, StatusReference
+from remit.dpop import Proof, verify_proof
+from remit.errors import (
+    InvalidInputError,
+    ProofRefusedError,
+    RefusedError,
+    RevokedError,
+    StaleError,
+    SuspendedError,
+    TokenExpiredError,
+    TokenInvalidError,
+)
+from remit.ids import SPIFFEID, AgentName
+from remit.jose import b64url_decode
+from remit.scope import SpendScope
+from remit.statuslist import INVALID, SUSPENDED, VALID
+from remit.verifier.claims import AgentClaims, decode_claims
+from remit.verifier.state import IssuerState, LiveList, Moment, Snapshot
+
+MAX_TOKEN_BYTES: Final = 8192
+
+_STATUS_MASK: Final = 3
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What a verifier demands of every token.
+
+    Attributes:
+        audiences: who this verifier is; never empty.
+        leeway: the clock difference that is tolerated, in seconds; used once in each comparison.
+        max_lifetime: the longest `exp - iat` accepted, in seconds.
+    """
+
+    audiences: AbstractSet[str]
+    leeway: int = 5
+    max_lifetime: int = 3600
+
+
+class Accepted(NamedTuple):
+    """The outcome of steps 1 to 9 for one token, laid out for the check of time and status.
+
+    Attributes:
+        credential: the verified content.
+        uri: the status list.
+        byte: where in the list's bytes the status is.
+        shift: where in that byte.
+        begins: unix seconds from which the token is accepted, leeway included.
+        ends: unix seconds from which it no longer is, leeway included.
+    """
+
+    credential: Credential
+    uri: str
+    byte: int
+    shift: int
+    begins: float
+    ends: float
+
+
+class Presented(NamedTuple):
+    """What a request shows: the token, and for a token that is bound to a key a proof for this request.
+
+    Attributes:
+        token: the agent token.
+        proof: the `DPoP` header.
+        method: the request's method.
+        url: the request's URL as the server publishes it.
+    """
+
+    token: str
+    proof: str | None
+    method: str | None
+    url: str | None
+
+
+def verify_token(token: object, snapshot: Snapshot, rules: Rules) -> Accepted:
+    """Steps 1 to 9 of the module's order, except that the time is left to `check_now`.
+
+    Raises:
+        RefusedError: the token is not accepted; `code` says at which step.
+    """
+    try:
+        return _verify_token(token, snapshot, rules)
+    except InvalidInputError as error:
+        raise TokenInvalidError(error.detail, code=error.code, hint=error.hint) from error
+
+
+def check_now(accepted: Accepted, live: LiveList | None, now: Moment) -> None:
+    """Steps 7 and 10 for a token whose other steps passed.
+
+    Raises:
+        TokenExpiredError: `now` is outside its validity period.
+        StaleError: its list is not known freshly.
+        RevokedError: its grant was revoked.
+        SuspendedError: its grant is suspended.
+        TokenInvalidError: its list is not announced, or has no such index or status.
+    """
+    if now.wall < accepted.begins:
+        raise TokenExpiredError("the token is not valid yet", code="token_not_yet_valid", hint="check the clock")
+    if now.wall >= accepted.ends:
+        raise TokenExpiredError("the token has expired", hint="get a new one from the sidecar")
+    check_status(accepted.credential.status, live, now)
+
+
+def check_possession(credential: Credential, presented: Presented, now: int, leeway: int) -> Proof | None:
+    """Step 11, but for replay: the proof that was shown and is still to be used up, or None when none is needed.
+
+    Raises:
+        ProofRefusedError: a proof is missing, not by the token's key, not for this request, or came with an unbound token.
+    """
+    if credential.key_thumbprint is None:
+        if presented.proof is None:
+            return None
+        raise ProofRefusedError("a proof came with a token that is bound to no key", hint="send it as Bearer")
+    token, proof, method, url = presented
+    if type(proof) is not str or method is None or url is None:
+        hint = "send a DPoP header, and pass proof=, method= and url="
+        raise ProofRefusedError("the token is bound to a key and no proof came with it", hint=hint)
+    shown = verify_proof(proof, method=method, url=url, now=now, access_token=token, leeway=leeway)
+    if shown.jkt != credential.key_thumbprint:
+        raise ProofRefusedError("the proof is by another key than the token's")
+    return shown
+
+
+def check_status(status: StatusReference, live: LiveList | None, now: Moment) -> None:
+    """Step 10: the status of a grant, read from a fresh list; raises as `check_now`."""
+    if live is None:
+        raise _unknown_list()
+    if now.wall > live.wall_deadline or now.boot > live.boot_deadline:
+        raise StaleError("what is known of the issuer is too old", hint="the issuer must be reachable from here")
+    if status.index >= len(live.data) * 4:
+        raise TokenInvalidError("the token's status index is outside its list", code="status_out_of_range")
+    _refuse_status(live.data[status.index >> 2] >> (status.index & 3) * 2 & _STATUS_MASK)
+
+
+def _unknown_list() -> TokenInvalidError:
+    return TokenInvalidError("the token's status list is not announced by its issuer", code="unknown_status_list")
+
+
+def _refuse_status(status: int) -> None:
+    if status == VALID:
+        return
+    if status == INVALID:
+        raise RevokedError("the grant behind the token was revoked")
+    if status == SUSPENDED:
+        raise SuspendedError("the grant behind the token is suspended")
+    raise RefusedError("the grant behind the token has a status that means nothing here", code="unknown_status")
+
+
+def _verify_token(token: object, snapshot: Snapshot, rules: Rules) -> Accepted:
+    header, payload, signing_input, signature = _take_apart(token)
+    claims = decode_claims(b64url_decode(payload))
+    state = snapshot.issuers.get(claims.iss)
+    if state is None:
+        raise TokenInvalidError("the token is of an issuer that is not configured", code="unknown_issuer")
+    try:
+        state.token_keys.check_of(header)(signature, signing_input)
+    except InvalidSignature as error:
+        raise TokenInvalidError("the signature is not by the issuer's key", code="signature_invalid") from error
+    if claims.aud not in rules.audiences:
+        raise TokenInvalidError("the token is for another audience", code="wrong_audience")
+    _check_times(claims, rules)
+    return _accept(claims, state, rules.leeway)
+
+
+def _take_apart(token: object) -> tuple[str, bytes, bytes, bytes]:
+    if type(token) is not str or len(token) > MAX_TOKEN_BYTES:
+        _malformed(f"it is not text of at most {MAX_TOKEN_BYTES} bytes")
+    try:
+        header, payload, signature = token.split(".")
+        raw = token.encode("ascii")
+    except ValueError:
+        _malformed("it is not three parts in ascii")
+    first = len(header)
+    end = first + 1 + len(payload)
+    return header, raw[first + 1 : end], raw[:end], b64url_decode(signature)
+
+
+def _malformed(why: str) -> NoReturn:
+    raise TokenInvalidError(f"malformed token: {why}", code="malformed_jws")
+
+
+def _check_times(claims: AgentClaims, rules: Rules) -> None:
+    """What of step 7 does not depend on the clock."""
+    if not claims.iat - rules.leeway <= claims.nbf < claims.exp or claims.exp <= claims.iat:
+        raise TokenInvalidError("the token ends before it begins", code="claims_refused")
+    if claims.exp - claims.iat > rules.max_lifetime:
+        raise TokenInvalidError(f"the token lives longer than {rules.max_lifetime} seconds", code="lifetime_refused")
+
+
+def _accept(claims: AgentClaims, state: IssuerState, leeway: int) -> Accepted:
+    subject = _subject(claims.sub)
+    parent = None if claims.parent_agent is UNSET else claims.parent_agent
+    if subject.trust_domain != state.metadata.trust_domain.name:
+        raise TokenInvalidError("the subject is of another trust domain than the issuer", code="wrong_trust_domain")
+    if claims.tenant != subject.agent.account or parent != subject.parent_id:
+        raise TokenInvalidError("tenant or parent_agent does not agree with the subject", code="claims_refused")
+    status = claims.status.status_list
+    if status.uri not in state.lists:
+        raise _unknown_list()
+    credential = Credential(
+        issuer=state.issuer,
+        spiffe_id=subject.spiffe_id,
+        agent=subject.agent,
+        account=subject.agent.account,
+        audience=claims.aud,
+        task=None if claims.txn is UNSET else claims.txn,
+        scope=SpendScope.parse(bytes(claims.authorization_details[0])),
+        issued_at=claims.iat,
+        expires_at=claims.exp,
+        jti=claims.jti,
+        status=StatusReference(status.uri, status.idx),
+        key_thumbprint=None if claims.cnf is UNSET else claims.cnf.jkt,
+        parent_agent=subject.parent,
+    )
+    begins = max(claims.iat, claims.nbf) - leeway
+    ends = claims.exp + leeway
+    return Accepted(credential, status.uri, status.idx >> 2, (status.idx & 3) * 2, float(begins), float(ends))
+
+
+class _Subject(NamedTuple):
+    spiffe_id: SPIFFEID
+    trust_domain: str
+    agent: AgentName
+    parent: AgentName | None
+    parent_id: str | None
+
+
+@lru_cache(maxsize=4096)
+def _subject(text: str) -> _Subject:
+    """Step 8's parts of a `sub`; the same text always has the same parts."""
+    spiffe_id = SPIFFEID.parse(text)
+    agent = AgentName.from_spiffe_id(spiffe_id)
+    parent = agent.parent
+    parent_id = None if parent is None else str(parent.spiffe_id(spiffe_id.trust_domain))
+    return _Subject(spiffe_id, spiffe_id.trust_domain.name, agent, parent, parent_id)
