@@ -46,12 +46,13 @@ async def insert_grants(tx: Transaction, grants: Iterable[tuple[Grant, int, str 
 async def existing_grants(tx: Transaction, agent_ids: Iterable[int]) -> dict[tuple[int, str | None], State]:
     """The states of these agents' grants by agent and task; a revoked standing grant is as good as none."""
     wanted = sorted(set(agent_ids))
-    sql = in_list(
-        "SELECT agent_id, task, state FROM grants WHERE (task IS NOT NULL OR state <> 'revoked') AND agent_id IN",
+    tasks = in_list("SELECT agent_id, task, state FROM grants WHERE task IS NOT NULL AND agent_id IN", 1, len(wanted))
+    standing = in_list(
+        "SELECT agent_id, task, state FROM grants WHERE task IS NULL AND state <> 'revoked' AND agent_id IN",
         1,
         len(wanted),
     )
-    rows = await tx.fetch(sql, *wanted)
+    rows = await tx.fetch(f"{tasks} UNION ALL {standing}", *wanted)
     return {(row["agent_id"], row["task"]): State(row["state"]) for row in rows}
 
 
