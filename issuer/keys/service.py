@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append
+from issuer.changes import Change, apply
 from issuer.errors import ConflictError
 from issuer.keys import store
 from issuer.keys.files import KeyFiles
@@ -75,35 +76,35 @@ class KeyService:
         keys = await self.all()
         return Published(keys.published(purpose, now), keys.sequence(purpose, now))
 
-    async def rotate(self, purpose: Purpose, *, actor: str, now_ms: int) -> Rotation:
-        """Prepare the successor of the active key; it is published when this returns.
-
-        Args:
-            purpose: which key.
-            actor: who asked, for the audit log.
-            now_ms: milliseconds since the epoch.
+    async def rotate(self, change: Change, purpose: Purpose) -> Rotation:
+        """Prepare the successor of the active key for `purpose`; it is published when this returns.
 
         Raises:
             ConflictError: a rotation is under way.
+            UnauthenticatedError: the operator was suspended or revoked meanwhile.
+            IdempotencyMismatchError: the Idempotency-Key came before with another body.
         """
-        now = now_ms // 1000
+        now = change.now
         kid, private_key = self._files.create()
         activates_at = now + self._policy.prepare_seconds
         successor = new_key(self._policy, purpose, kid, public_jwk(private_key), activates_at=activates_at)
 
         async def record(tx: Transaction) -> Rotation:
             rotation = plan(await store.load(tx), self._policy, successor, now)
-            await _write(tx, rotation, actor, now_ms)
+            await _write(tx, rotation, change)
             return rotation
 
         try:
-            rotation = await self._database.transaction(record)
+            applied = await apply(self._database, change, record, Rotation)
         except ConflictError:  # any other failure may have come after the commit: then the file is needed
             self._files.discard(kid)
             raise
+        if applied.repeated:
+            self._files.discard(kid)
+            return applied.answer
         self._signers[kid] = Signer(successor, private_key)
         self._keys = await self._database.read(store.load)
-        return rotation
+        return applied.answer
 
     async def _create_first(self, purpose: Purpose, *, now: int) -> None:
         kid, private_key = self._files.create()
@@ -112,12 +113,12 @@ class KeyService:
         self._keys = await self._database.read(store.load)
 
 
-async def _write(tx: Transaction, rotation: Rotation, actor: str, now_ms: int) -> None:
+async def _write(tx: Transaction, rotation: Rotation, change: Change) -> None:
     """Write a rotation and its audit record."""
     retired, prepared = rotation.active, rotation.prepared
     if retired.retires_at is not None:
         await store.retire(tx, retired.kid, retires_at=retired.retires_at)
-    await store.add(tx, prepared, now=now_ms // 1000)
+    await store.add(tx, prepared, now=change.now)
     detail: dict[str, object] = {
         "purpose": prepared.purpose.value,
         "kid": prepared.kid,
@@ -125,4 +126,4 @@ async def _write(tx: Transaction, rotation: Rotation, actor: str, now_ms: int) -
         "retires": retired.kid,
         "retires_at": retired.retires_at,
     }
-    await append(tx, AuditRecord(now_ms, "key.rotate", Outcome.ALLOWED, actor, detail=detail))
+    await append(tx, AuditRecord(change.at_ms, "key.rotate", Outcome.ALLOWED, change.operator.actor, detail=detail))

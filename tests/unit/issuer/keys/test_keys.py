@@ -4,20 +4,25 @@ import pytest
 
 from issuer.audit.model import AuditQuery
 from issuer.audit.service import AuditLog
+from issuer.changes import Change, Once
 from issuer.errors import ConflictError
 from issuer.keys import KeyPolicy, KeyService, Phase, Purpose
 from issuer.keys.files import KeyFiles
+from issuer.registry.operators import register_first_operator
+from issuer.registry.roles import Operator, Role
 from issuer.storage import SQLiteDatabase
 from remit.errors import ConfigurationError
 from remit.jose import PublicKey, parse_unverified
 
 NOW = 1_800_000_000
+ANA = Operator(name="ana", role=Role.ADMIN)
 POLICY = KeyPolicy(instance="issuer-1", prepare_seconds=100, overlap_seconds=305)
 
 
 @pytest.fixture
 async def database(tmp_path):
     database = SQLiteDatabase(tmp_path / "remit.db")
+    await database.transaction(lambda tx: register_first_operator(tx, ANA.name, 0))
     yield database
     await database.close()
 
@@ -37,8 +42,8 @@ async def kids(keys, now, purpose=Purpose.TOKEN):
     return [key.kid for key in (await keys.published(purpose, now=now)).keys]
 
 
-async def rotate(keys, now=NOW, purpose=Purpose.TOKEN):
-    return await keys.rotate(purpose, actor="operator:ana", now_ms=now * 1000)
+async def rotate(keys, now=NOW, purpose=Purpose.TOKEN, once=None):
+    return await keys.rotate(Change(ANA, now * 1000, once), purpose)
 
 
 async def test_the_first_start_makes_one_key_for_each_purpose(keys, tmp_path):
@@ -109,6 +114,15 @@ async def test_one_rotation_at_a_time(keys, tmp_path):
     assert caught.value.code == "rotation_under_way"
     assert set((tmp_path / "keys").iterdir()) == files
     await rotate(keys, NOW + 100)
+
+
+async def test_asking_twice_with_one_key_rotates_once(keys, tmp_path):
+    """An Idempotency-Key makes a repetition harmless: the same answer, no second file."""
+    once = Once("POST /v1/admin/keys/rotate", "k", "d")
+    first = await rotate(keys, once=once)
+    files = set((tmp_path / "keys").iterdir())
+    assert await rotate(keys, NOW + 1, once=once) == first
+    assert set((tmp_path / "keys").iterdir()) == files
 
 
 async def test_a_prepared_key_survives_a_restart(keys, database, tmp_path):

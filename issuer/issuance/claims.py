@@ -1,0 +1,55 @@
+"""The claims of an agent token: the part that a grant's tokens share is encoded once, the rest per token.
+
+The order of the members is part of the contract: verifiers of Remit recognise it, and so tell cheaply that no member is there
+twice. It is `iss sub aud iat nbf exp jti tenant sub_profile parent_agent txn authorization_details status`.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from issuer.issuance.model import Decision
+from issuer.status.model import StatusIndex
+from remit.ids import AgentName, TrustDomain
+
+_json: Final = msgspec.json.Encoder().encode
+_SHARED: Final = 16_384
+"""Most grants whose shared part is remembered."""
+
+
+class ClaimsWriter:
+    """Writes the claims of one issuer's tokens."""
+
+    def __init__(self, issuer: str, trust_domain: TrustDomain) -> None:
+        """Write for `issuer` (its public URL) and `trust_domain`."""
+        self._issuer = issuer
+        self._trust_domain = trust_domain
+        self._shared = lru_cache(_SHARED)(self._encode_shared)
+
+    def spiffe_id(self, agent: str) -> str:
+        """The SPIFFE ID of an agent, given its full name."""
+        return str(AgentName.parse(agent).spiffe_id(self._trust_domain))
+
+    def write(self, decision: Decision, jti: str) -> bytes:
+        """The claims of one token, JSON."""
+        head, tail = self._shared(decision.entitlement.entry.agent, decision.grant.task, decision.scope, decision.index)
+        times = b',"iat":%d,"nbf":%d,"exp":%d,"jti":"' % (decision.issued_at, decision.issued_at, decision.expires_at)
+        return b"".join((head, _json(decision.entitlement.request.audience), times, jti.encode(), tail))
+
+    def _encode_shared(self, agent: str, task: str | None, scope: bytes, index: StatusIndex) -> tuple[bytes, bytes]:
+        """What comes before the audience, and what comes after the `jti`."""
+        name = AgentName.parse(agent)
+        head = b'{"iss":%b,"sub":%b,"aud":' % (_json(self._issuer), _json(str(name.spiffe_id(self._trust_domain))))
+        status = {"status_list": {"idx": index.idx, "uri": self.status_list_uri(index.list)}}
+        members: dict[str, object] = {"tenant": name.account, "sub_profile": "ai_agent"}
+        if name.parent is not None:
+            members["parent_agent"] = str(name.parent.spiffe_id(self._trust_domain))
+        if task is not None:
+            members["txn"] = task
+        members |= {"authorization_details": [msgspec.Raw(scope)], "status": status}
+        return head, b'",' + _json(members)[1:]
+
+    def status_list_uri(self, number: int) -> str:
+        """Where a status list is served."""
+        return f"{self._issuer}/statuslists/{number}"

@@ -1,0 +1,143 @@
+"""The decision on one entitlement: whose authority, how much of it, until when. Pure: values in, a value or a refusal out."""
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Literal, NoReturn
+
+from msgspec import Struct
+
+from issuer.errors import NotEntitledError
+from issuer.issuance.model import Decision, Entitlement, HeldGrant, Link, Opening
+from issuer.registry.state import State, effective
+from remit.scope import SpendScope
+
+
+class Terms(Struct, frozen=True):
+    """What bounds every credential of a batch in time.
+
+    Attributes:
+        now: unix seconds.
+        ttl_seconds: the longest life of an agent token.
+        not_after: when the signing key stops being published, or None.
+    """
+
+    now: int
+    ttl_seconds: int
+    not_after: int | None
+
+
+class Held(Struct, frozen=True):
+    """What the agent of an entitlement holds.
+
+    Attributes:
+        standing: its standing grant, or None.
+        own: its grant for the task that is asked for, whatever its state, or None.
+        sidecar: the sidecar that asks, or None for a workload that came by itself.
+    """
+
+    standing: HeldGrant | None
+    own: HeldGrant | None
+    sidecar: Link | None
+
+
+def decide(entitlement: Entitlement, held: Held, terms: Terms) -> Decision | Opening:
+    """Decide on a credential for one agent.
+
+    Args:
+        entitlement: who, by which entry.
+        held: the grants that may carry the authority.
+        terms: the time, and what bounds a token's life.
+
+    Returns:
+        The decision, or what must be opened before it can be made.
+
+    Raises:
+        NotEntitledError: something in the chain is not active (`agent_not_active`), or no grant is (`no_grant`).
+        ScopeRefusedError: more was asked for than the grant allows (`scope_too_wide`).
+    """
+    _require_active(entitlement)
+    task = entitlement.request.task
+    if task is not None and held.own is None:
+        return _opening(entitlement, _usable(held.standing, terms.now), task, held.sidecar)
+    grant = _usable(held.standing if task is None else held.own, terms.now)
+    scope = narrowed(grant.scope, grant.funding, entitlement.request.scope)
+    if grant.index is None:
+        return Opening(entitlement, grant, None, scope, _links(entitlement, grant, held.sidecar))
+    return Decision(
+        entitlement=entitlement,
+        grant=grant,
+        index=grant.index,
+        scope=scope,
+        issued_at=terms.now,
+        expires_at=_expiry(entitlement, grant, terms),
+        rests_on=_links(entitlement, grant, held.sidecar),
+    )
+
+
+@lru_cache(maxsize=4096)
+def narrowed(scope: str, funding: Literal["jit", "standing"], requested: SpendScope | None) -> bytes:
+    """A grant's spend scope, its funding named, narrowed to what was asked; encoded.
+
+    Raises:
+        ScopeRefusedError: more was asked for than the grant allows (`scope_too_wide`).
+    """
+    return replace(SpendScope.parse(scope), funding=funding).narrow(requested).encode()
+
+
+def _opening(entitlement: Entitlement, standing: HeldGrant, task: str, sidecar: Link | None) -> Opening:
+    scope = narrowed(standing.scope, "jit", entitlement.request.scope)
+    return Opening(entitlement, standing, task, scope, _links(entitlement, standing, sidecar))
+
+
+def _require_active(entitlement: Entitlement) -> None:
+    for node in entitlement.chain:
+        if node.state is not State.ACTIVE:
+            raise NotEntitledError(
+                f"{node.label} is {node.state}",
+                code="agent_not_active",
+                hint="an operator can resume it" if node.state is State.SUSPENDED else "revoked is final",
+            )
+
+
+def _usable(grant: HeldGrant | None, now: int) -> HeldGrant:
+    """Return `grant` when it carries authority now; its opener's state counts as its own."""
+    if grant is None:
+        _no_grant("the agent has no standing grant", "create one with `remit grant create`")
+    what = f"grant {grant.id}" if grant.task is None else f"grant {grant.id} for task {grant.task}"
+    state = effective([grant.state, *([grant.opener.state] if grant.opener else [])])
+    if state is not State.ACTIVE:
+        _no_grant(f"{what} is {state}", "an operator can resume it" if state is State.SUSPENDED else "revoked is final")
+    ends = _end(grant)
+    if ends is not None and ends <= now:
+        _no_grant(f"{what} has expired", "create another one with `remit grant create`")
+    return grant
+
+
+def _end(grant: HeldGrant) -> int | None:
+    """When the grant ends by itself, or the one it was opened under."""
+    return _earliest(grant.expires_at, None if grant.opener is None else grant.opener.expires_at)
+
+
+def _expiry(entitlement: Entitlement, grant: HeldGrant, terms: Terms) -> int:
+    life = _earliest(entitlement.entry.ttl_seconds, entitlement.request.ttl_seconds) or terms.ttl_seconds
+    expires_at = terms.now + min(life, terms.ttl_seconds)
+    ends = (_end(grant), entitlement.request.appraisal.expires_at, terms.not_after)
+    return _earliest(expires_at, *ends) or expires_at
+
+
+def _earliest(*times: int | None) -> int | None:
+    return min((time for time in times if time is not None), default=None)
+
+
+def _links(entitlement: Entitlement, grant: HeldGrant, sidecar: Link | None) -> tuple[Link, ...]:
+    links = [node.link for node in entitlement.chain]
+    links += [entitlement.entry.link, grant.link]
+    if grant.opener is not None:
+        links.append(grant.opener.link)
+    if sidecar is not None:
+        links.append(sidecar)
+    return tuple(links)
+
+
+def _no_grant(detail: str, hint: str) -> NoReturn:
+    raise NotEntitledError(detail, code="no_grant", hint=hint)

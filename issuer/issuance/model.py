@@ -1,0 +1,229 @@
+"""The values of an issuance: what is asked, what the registry says, what was decided, what left."""
+
+import re
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from attestors.base import Appraisal
+from issuer.registry.requests import check_task
+from issuer.registry.state import State
+from issuer.status.model import StatusIndex
+from remit.errors import InvalidInputError
+from remit.ids import AgentName
+from remit.scope import SpendScope
+
+_AUDIENCE_RE: Final = re.compile(r"[!-~]{1,2048}", re.ASCII)
+_MAX_REASON: Final = 2000
+
+
+class Caller(Struct, frozen=True):
+    """Who presented the evidence.
+
+    Attributes:
+        actor: its name in the audit log: `sidecar:edge-1`, `workload:oidc`.
+        sidecar_id: the sidecar whose entries apply, or None for a workload that came by itself.
+    """
+
+    actor: str
+    sidecar_id: int | None
+
+
+class IssuanceRequest(Struct, frozen=True, kw_only=True):
+    """One request for credentials, after its evidence was appraised.
+
+    Attributes:
+        caller: who asks; only entries of that parent apply.
+        appraisal: what the evidence showed, until when, and whether it is used up by this.
+        audience: the one provider that the token is for.
+        agent: the agent that is asked for, or None for every agent that the evidence entitles to.
+        task: the task that the token is for, or None for standing authority.
+        scope: what to narrow the grant to, or None.
+        reason: the workload's claimed reason, for the audit log.
+        ttl_seconds: a shorter life than the usual one, or None.
+        single: whether exactly one credential is wanted.
+    """
+
+    caller: Caller
+    appraisal: Appraisal
+    audience: str
+    agent: AgentName | None = None
+    task: str | None = None
+    scope: SpendScope | None = None
+    reason: str | None = None
+    ttl_seconds: int | None = None
+    single: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be issued for; raises `InvalidInputError`."""
+        if _AUDIENCE_RE.fullmatch(self.audience) is None:
+            raise InvalidInputError(
+                "audience is not 1 to 2048 printable characters", hint="name the provider, as https://api.example.com"
+            )
+        if self.task is not None:
+            check_task(self.task)
+        if self.reason is not None and len(self.reason) > _MAX_REASON:
+            raise InvalidInputError(f"reason is longer than {_MAX_REASON} characters")
+        if self.ttl_seconds is not None and self.ttl_seconds < 1:
+            raise InvalidInputError("ttl_seconds is not positive")
+
+    @property
+    def selectors(self) -> frozenset[str]:
+        """What the evidence showed; never empty."""
+        return self.appraisal.selectors
+
+
+class Link(Struct, frozen=True, gc=False):
+    """One thing that a decision rests on, as it was when it was read.
+
+    Attributes:
+        table: where it is kept.
+        id: its key there.
+        revision: grows with each change.
+    """
+
+    table: str
+    id: int | str
+    revision: int
+
+
+class Node(Struct, frozen=True, gc=False):
+    """An account or an agent, as a link of the chain of authority.
+
+    Attributes:
+        link: where it is kept, and its revision.
+        state: its own state.
+        label: what people call it: `account acme`.
+    """
+
+    link: Link
+    state: State
+    label: str
+
+
+class Candidate(Struct, frozen=True):
+    """An active registration entry that may match.
+
+    Attributes:
+        link: its key and revision.
+        agent_id: whom it entitles.
+        agent: the agent's full name.
+        sidecar_id: its parent, or None.
+        selectors: what a workload must have, all of it.
+        ttl_seconds: the longest life of its tokens, or None.
+    """
+
+    link: Link
+    agent_id: int
+    agent: str
+    sidecar_id: int | None
+    selectors: frozenset[str]
+    ttl_seconds: int | None
+
+
+class HeldGrant(Struct, frozen=True):
+    """A grant as a decision sees it.
+
+    Attributes:
+        id: its key.
+        link: its key and revision.
+        agent_id: whose it is.
+        task: its task, or None for the standing one.
+        scope: the spend scope, JSON text.
+        funding: `jit` or `standing`.
+        owner: who is accountable for it.
+        expires_at: unix seconds, or None.
+        index: its place in a status list; None: it needs a fresh one.
+        state: its own state, whatever is above.
+        opener: the standing grant that a task's was opened under.
+    """
+
+    id: str
+    link: Link
+    agent_id: int
+    task: str | None
+    scope: str
+    funding: Literal["jit", "standing"]
+    owner: str
+    expires_at: int | None
+    index: StatusIndex | None
+    state: State
+    opener: "HeldGrant | None" = None
+
+
+class Entitlement(Struct, frozen=True):
+    """What the evidence of one request entitles it to, for one agent.
+
+    Attributes:
+        request: what was asked.
+        entry: the most specific entry that matched.
+        chain: the account, the agent's ancestors, and the agent itself last.
+    """
+
+    request: IssuanceRequest
+    entry: Candidate
+    chain: tuple[Node, ...]
+
+
+class Decision(Struct, frozen=True):
+    """A credential that may be issued, if nothing that it rests on has changed by then.
+
+    Attributes:
+        entitlement: for whom, by what.
+        grant: whose authority it carries.
+        index: where its status is.
+        scope: its spend scope, encoded.
+        issued_at: unix seconds.
+        expires_at: unix seconds.
+        rests_on: everything whose change voids it.
+    """
+
+    entitlement: Entitlement
+    grant: HeldGrant
+    index: StatusIndex
+    scope: bytes
+    issued_at: int
+    expires_at: int
+    rests_on: tuple[Link, ...]
+
+
+class Opening(Struct, frozen=True):
+    """What must be there before a decision can be made: a grant for a task, or a fresh status index.
+
+    Attributes:
+        entitlement: for whom, by what.
+        standing: the grant that a task's is opened under, or that needs the index.
+        task: the task, or None when only an index is missing.
+        scope: the spend scope of the grant to open, encoded.
+        rests_on: everything whose change voids it.
+    """
+
+    entitlement: Entitlement
+    standing: HeldGrant
+    task: str | None
+    scope: bytes
+    rests_on: tuple[Link, ...]
+
+
+class IssuedCredential(Struct, frozen=True):
+    """A token that was signed and recorded.
+
+    Attributes:
+        agent: whose it is.
+        spiffe_id: its `sub`.
+        token: the compact JWS.
+        issued_at: unix seconds.
+        expires_at: unix seconds.
+        grant: the id of the grant behind it.
+        task: its task, or None.
+        scope: its spend scope, encoded.
+    """
+
+    agent: str
+    spiffe_id: str
+    token: str
+    issued_at: int
+    expires_at: int
+    grant: str
+    task: str | None
+    scope: bytes

@@ -1,0 +1,155 @@
+"""The SQL of issuance: one read for all decisions of a batch, and the re-read that guards its record."""
+
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from issuer.issuance.model import Candidate, HeldGrant, Link, Node
+from issuer.registry.state import State
+from issuer.status.model import StatusIndex
+from issuer.storage import Row, Transaction, Value
+
+_CHUNK: Final = 400
+"""Most keys that one statement asks about."""
+
+_TABLES: Final = ("accounts", "agents", "entries", "grants", "sidecars")
+_decode_selectors: Final = msgspec.json.Decoder(frozenset[str]).decode
+
+_CANDIDATES: Final = (
+    "SELECT entries.id, entries.revision, entries.agent_id, entries.sidecar_id, entries.anchor, entries.selectors, "
+    "entries.ttl_seconds, agents.path, accounts.name AS account FROM entries "
+    "JOIN agents ON agents.id = entries.agent_id JOIN accounts ON accounts.id = agents.account_id "
+    "WHERE entries.state = 'active' AND entries.anchor IN ({})"
+)
+_AGENTS: Final = (
+    "SELECT agents.id, agents.path, agents.state, agents.revision, agents.parent_id, agents.account_id, "
+    "accounts.name AS account, accounts.state AS account_state, accounts.revision AS account_revision "
+    "FROM agents JOIN accounts ON accounts.id = agents.account_id WHERE agents.id IN ({})"
+)
+_STANDING: Final = "SELECT * FROM grants WHERE task IS NULL AND state <> 'revoked' AND agent_id IN ({})"
+_OF_TASK: Final = "SELECT * FROM grants WHERE agent_id = $1 AND task = $2"
+_BY_ID: Final = "SELECT * FROM grants WHERE id = $1"
+
+Chain = tuple[Node, ...]
+
+
+async def candidates(tx: Transaction, selectors: Collection[str]) -> dict[str, list[Candidate]]:
+    """The active entries that are looked up by one of `selectors`, by that selector."""
+    found: dict[str, list[Candidate]] = {}
+    for row in await _among(tx, _CANDIDATES, selectors):
+        found.setdefault(row["anchor"], []).append(_candidate(row))
+    return found
+
+
+async def chains(tx: Transaction, agent_ids: Collection[int]) -> dict[int, Chain]:
+    """For each agent its account, its ancestors and itself, read level by level."""
+    rows: dict[int, Row] = {}
+    missing: Collection[int] = agent_ids
+    while missing:
+        rows.update((row["id"], row) for row in await _among(tx, _AGENTS, missing))
+        missing = {row["parent_id"] for row in rows.values() if row["parent_id"] is not None} - rows.keys()
+    return {agent_id: _chain(agent_id, rows) for agent_id in agent_ids}
+
+
+async def standing_grants(tx: Transaction, agent_ids: Collection[int]) -> dict[int, HeldGrant]:
+    """The standing grant of each agent that has one which is not revoked."""
+    return {row["agent_id"]: _grant(row, None) for row in await _among(tx, _STANDING, agent_ids)}
+
+
+async def task_grant(tx: Transaction, agent_id: int, task: str) -> HeldGrant | None:
+    """The agent's grant for a task, whatever its state."""
+    row = await tx.fetch_row(_OF_TASK, agent_id, task)
+    if row is None:
+        return None
+    opener = None if row["parent_id"] is None else await tx.fetch_row(_BY_ID, row["parent_id"])
+    return _grant(row, None if opener is None else _grant(opener, None))
+
+
+async def sidecars(tx: Transaction, ids: Collection[int]) -> dict[int, Link]:
+    """Those of the sidecars that are active."""
+    return {int(link.id): link for link in await _current(tx, "sidecars", ids)}
+
+
+async def changed(tx: Transaction, links: Collection[Link]) -> frozenset[Link]:
+    """Those of `links` that are not active any more, or were changed since they were read."""
+    ids: dict[str, set[Value]] = {}
+    for link in links:
+        ids.setdefault(link.table, set()).add(link.id)
+    current: set[Link] = set()
+    for table in _TABLES:
+        current.update(await _current(tx, table, ids.get(table, ())))
+    return frozenset(link for link in links if link not in current)
+
+
+async def key_may_sign(tx: Transaction, kid: str, expires_at: int) -> bool:
+    """Whether a key is still trusted, and published until `expires_at`."""
+    row = await tx.fetch_row("SELECT state, retires_at FROM signing_keys WHERE kid = $1", kid)
+    if row is None or row["state"] != "active":
+        return False
+    return row["retires_at"] is None or expires_at <= row["retires_at"]
+
+
+async def _current(tx: Transaction, table: str, ids: Collection[Value]) -> list[Link]:
+    sql = f"SELECT id, revision FROM {table} WHERE state = 'active' AND id IN ({{}})"  # noqa: S608 - a table of ours
+    return [Link(table, row["id"], row["revision"]) for row in await _among(tx, sql, ids)]
+
+
+async def _among(tx: Transaction, sql: str, keys: Collection[Value]) -> list[Row]:
+    """Run `sql`, whose `{}` takes placeholders, for `keys`; a few sizes only, so that statements are prepared once."""
+    rows: list[Row] = []
+    ordered = list(keys)
+    for start in range(0, len(ordered), _CHUNK):
+        chunk = ordered[start : start + _CHUNK]
+        size = min(_CHUNK, 1 << (len(chunk) - 1).bit_length())
+        rows += await tx.fetch(sql.format(_places(size)), *chunk, *chunk[-1:] * (size - len(chunk)))
+    return rows
+
+
+@lru_cache(maxsize=16)
+def _places(size: int) -> str:
+    return ", ".join(f"${place}" for place in range(1, size + 1))
+
+
+def _candidate(row: Row) -> Candidate:
+    return Candidate(
+        link=Link("entries", row["id"], row["revision"]),
+        agent_id=row["agent_id"],
+        agent=f"{row['account']}/{row['path']}",
+        sidecar_id=row["sidecar_id"],
+        selectors=_decode_selectors(row["selectors"]),
+        ttl_seconds=row["ttl_seconds"],
+    )
+
+
+def _chain(agent_id: int, rows: Mapping[int, Row]) -> Chain:
+    own = rows[agent_id]
+    chain: list[Node] = []
+    above: int | None = agent_id
+    while above is not None:
+        row = rows[above]
+        chain.append(
+            Node(Link("agents", above, row["revision"]), State(row["state"]), f"agent {row['account']}/{row['path']}")
+        )
+        above = row["parent_id"]
+    account = Link("accounts", own["account_id"], own["account_revision"])
+    chain.append(Node(account, State(own["account_state"]), f"account {own['account']}"))
+    return tuple(reversed(chain))
+
+
+def _grant(row: Row, opener: HeldGrant | None) -> HeldGrant:
+    has_index = row["status_index"] is not None
+    return HeldGrant(
+        id=row["id"],
+        link=Link("grants", row["id"], row["revision"]),
+        agent_id=row["agent_id"],
+        task=row["task"],
+        scope=row["scope"],
+        funding=row["funding"],
+        owner=row["owner"],
+        expires_at=row["expires_at"],
+        index=StatusIndex(row["status_list"], row["status_index"]) if has_index else None,
+        state=State(row["state"]),
+        opener=opener,
+    )
