@@ -1,1 +1,59 @@
-"""Remit: verify the identity, the account and the spend scope of AI agents."""
+"""Remit: verify the identity, the account and the spend scope of AI agents.
+
+Providers begin with `Verifier`, agents with `Client`; `remit.integrations` has an adapter for each framework.
+"""
+
+from remit.amounts import Amount
+from remit.client import AgentToken, Client, Identity, TokenRequest
+from remit.credential import AuthorizedCall, Credential, StatusReference
+from remit.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    ProofRefusedError,
+    RefusedError,
+    RemitError,
+    RevokedError,
+    ScopeRefusedError,
+    StaleError,
+    SuspendedError,
+    TokenExpiredError,
+    TokenInvalidError,
+    UnavailableError,
+)
+from remit.ids import DID, SPIFFEID, AccountName, AgentName, SidecarName, TrustDomain
+from remit.limits import Interval, SpendLimit
+from remit.scope import SpendScope
+from remit.verifier import Verifier
+
+__all__ = [
+    "DID",
+    "SPIFFEID",
+    "AccountName",
+    "AgentName",
+    "AgentToken",
+    "Amount",
+    "AuthorizedCall",
+    "Client",
+    "ConfigurationError",
+    "Credential",
+    "Identity",
+    "Interval",
+    "InvalidInputError",
+    "ProofRefusedError",
+    "RefusedError",
+    "RemitError",
+    "RevokedError",
+    "ScopeRefusedError",
+    "SidecarName",
+    "SpendLimit",
+    "SpendScope",
+    "StaleError",
+    "StatusReference",
+    "SuspendedError",
+    "TokenExpiredError",
+    "TokenInvalidError",
+    "TokenRequest",
+    "TrustDomain",
+    "UnavailableError",
+    "Verifier",
+]

@@ -4,30 +4,12 @@ import msgspec
 import pytest
 
 from remit.amounts import Amount
-from remit.credential import AuthorizedCall, Credential, StatusReference
+from remit.credential import AuthorizedCall
 from remit.errors import ScopeRefusedError
-from remit.ids import AgentName, TrustDomain
 from remit.scope import SpendScope
+from tests.fakes.credentials import AGENT, make_credential
 
 MESSAGES = "https://api.example.com/v1/messages"
-AGENT = AgentName.parse("acme/planner")
-
-
-def make_credential(scope: SpendScope) -> Credential:
-    """A credential of acme/planner with `scope`."""
-    return Credential(
-        issuer="https://issuer.example.org",
-        spiffe_id=AGENT.spiffe_id(TrustDomain("example.org")),
-        agent=AGENT,
-        account="acme",
-        audience="https://api.example.com",
-        task="task-81",
-        scope=scope,
-        issued_at=1000,
-        expires_at=1300,
-        jti="j-1",
-        status=StatusReference("https://issuer.example.org/statuslists/1", 4),
-    )
 
 
 def test_authorized_call_says_who_pays_for_what() -> None:
