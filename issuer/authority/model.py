@@ -1,0 +1,127 @@
+"""What may be stopped, the words for it, and what stopping does to a state. Pure."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from issuer.errors import ConflictError
+from issuer.registry.requests import ShortText
+from issuer.registry.state import State
+
+MAX_LISTED = 100
+"""Most grants that an answer lists by id; it counts all."""
+
+What = Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)]
+"""Whatever an operator has in hand; the longest such thing is a whole token."""
+
+
+class Kind(StrEnum):
+    """What an operator may have in hand."""
+
+    ACCOUNT = "account"
+    AGENT = "agent"
+    GRANT = "grant"
+    TASK = "task"
+    TOKEN = "token"  # noqa: S105 - the word, not a secret
+    SIDECAR = "sidecar"
+    OPERATOR = "operator"
+
+
+class Verb(StrEnum):
+    """What is done to it."""
+
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REVOKE = "revoke"
+
+
+_REACHES = {Verb.SUSPEND: State.SUSPENDED, Verb.RESUME: State.ACTIVE, Verb.REVOKE: State.REVOKED}
+
+
+def next_state(current: State, verb: Verb, what: str) -> State:
+    """The state after `verb`. Doing it again changes nothing; revoked is final.
+
+    Raises:
+        ConflictError: it is revoked, and is to be suspended or resumed.
+    """
+    if current is State.REVOKED and verb is not Verb.REVOKE:
+        raise ConflictError(f"{what} is revoked, which is final", hint="register another one")
+    return _REACHES[verb]
+
+
+class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator wants suspended, resumed or revoked.
+
+    Attributes:
+        what: anything in hand: a name, a SPIFFE ID, a DID, a token, a `jti`, a grant's id, a task.
+        reason: why, for the audit log.
+        ticket: where it is discussed, for the audit log.
+    """
+
+    what: What
+    reason: ShortText
+    ticket: ShortText | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would not print on one line."""
+        if not (self.reason + (self.ticket or "")).isprintable():
+            raise ValueError("`reason` and `ticket` are one line of printable characters")
+
+
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator wants to know the meaning of; see `Stop.what`."""
+
+    what: What
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """What the words mean.
+
+    Attributes:
+        kind: what it is.
+        id: its name: of an account, an agent, a sidecar, an operator or a task; a grant's id; a token's `jti`.
+        account: the account that it concerns, if it is of one.
+        agent: the full name of the agent that it concerns, if it is of one.
+        state: its own state; of a task or a token, that of its grants.
+        above: what the things above it are worth; it is worth no more than that.
+        grants: the ids of the grants that it is, or that are below it, unless they are revoked; the first 100.
+        grant_count: how many there are.
+        description: all that in a line for people.
+    """
+
+    kind: Kind
+    id: str
+    account: str | None
+    agent: str | None
+    state: State
+    above: State
+    grants: tuple[str, ...]
+    grant_count: int
+    description: str
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """How much a change changed.
+
+    Attributes:
+        grants: how many grants are worth something else now.
+    """
+
+    grants: int
+
+
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of suspending, resuming or revoking.
+
+    Attributes:
+        resolved: what it was done to, as it is now.
+        changed: how much that changed.
+        seq: the number of the change in the status lists; a verifier that enforces this one or a later one enforces it.
+        committed_at_ms: when it was durable, milliseconds since the epoch.
+    """
+
+    resolved: Resolved
+    changed: Changed
+    seq: int
+    committed_at_ms: int

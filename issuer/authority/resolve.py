@@ -1,0 +1,129 @@
+"""Finding what words mean. What the operator may not see does not exist; what is ambiguous is not guessed."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from issuer.authority import store
+from issuer.authority.model import MAX_LISTED, Kind
+from issuer.authority.targets import HeldGrant, Target, of_grants
+from issuer.authority.words import Meaning
+from issuer.errors import AmbiguousNameError, NotFoundError
+from issuer.registry.roles import Operator
+from issuer.registry.state import State, effective
+from issuer.registry.store.accounts import find_accounts
+from issuer.registry.store.agents import find_agents
+from issuer.registry.store.chain import states_above, states_to
+from issuer.registry.store.operators import read_operator
+from issuer.registry.store.sidecars import find_sidecars
+from issuer.storage import Transaction
+from remit.errors import InvalidInputError
+from remit.ids import AgentName
+
+
+async def resolve(tx: Transaction, operator: Operator, possible: Sequence[Meaning]) -> Target:
+    """Find the one thing that the words mean.
+
+    Raises:
+        NotFoundError: nothing that the operator sees.
+        AmbiguousNameError: several things; the hint lists them.
+    """
+    found = [target for meaning in possible if (target := await _find(tx, operator, meaning)) is not None]
+    if not found:
+        raise NotFoundError(
+            "nothing is known by that name",
+            hint="name an account, an agent, a SPIFFE ID, a DID, a token, a jti, a grant or a task",
+        )
+    if len(found) > 1:
+        candidates = " or ".join(f"{target.kind.value}:{target.id}" for target in found)
+        raise AmbiguousNameError("that names several things", hint=f"say {candidates}")
+    return found[0]
+
+
+async def _find(tx: Transaction, operator: Operator, meaning: Meaning) -> Target | None:
+    match meaning.kind:
+        case Kind.ACCOUNT:
+            target = await _account(tx, meaning.name)
+        case Kind.AGENT:
+            target = await _agent(tx, meaning.name)
+        case Kind.GRANT:
+            target = await _grant(tx, meaning.name)
+        case Kind.TASK:
+            return await _task(tx, operator, meaning.name)
+        case Kind.TOKEN:
+            target = await _token(tx, meaning.name)
+        case Kind.SIDECAR:
+            target = await _sidecar(tx, meaning.name)
+        case Kind.OPERATOR:
+            target = await _operator(tx, meaning.name)
+    visible = target is not None and operator.account in (None, target.account)
+    return target if visible else None
+
+
+async def _account(tx: Transaction, name: str) -> Target | None:
+    row = (await find_accounts(tx, [name])).get(name)
+    if row is None:
+        return None
+    below, count = await store.grants_below(tx, Kind.ACCOUNT, row.id)
+    return Target(kind=Kind.ACCOUNT, id=name, key=row.id, account=name, state=row.state, below=below, below_count=count)
+
+
+async def _agent(tx: Transaction, text: str) -> Target | None:
+    try:
+        name = AgentName.parse(text)
+    except InvalidInputError:
+        return None
+    row = (await find_agents(tx, [name])).get(name)
+    if row is None:
+        return None
+    below, count = await store.grants_below(tx, Kind.AGENT, row.id)
+    return Target(
+        kind=Kind.AGENT,
+        id=text,
+        key=row.id,
+        account=name.account,
+        agent=text,
+        state=row.state,
+        above=effective(await states_above(tx, row.id)),
+        below=below,
+        below_count=count,
+    )
+
+
+async def _grant(tx: Transaction, grant_id: str) -> Target | None:
+    held = await store.grant_by_id(tx, grant_id)
+    if held is None:
+        return None
+    target = of_grants(Kind.GRANT, grant_id, (held,), await _above(tx, held), held.index)
+    below = (*target.below, *await store.grants_opened_under(tx, grant_id))
+    return msgspec.structs.replace(target, below=below[:MAX_LISTED], below_count=len(below))
+
+
+async def _task(tx: Transaction, operator: Operator, task: str) -> Target | None:
+    held = [grant for grant in await store.grants_of_task(tx, task) if operator.account in (None, grant.account)]
+    if not held:
+        return None
+    above = await _above(tx, held[0]) if len(held) == 1 else State.ACTIVE
+    return of_grants(Kind.TASK, task, tuple(held), above, None)
+
+
+async def _token(tx: Transaction, jti: str) -> Target | None:
+    token = await store.issued_token(tx, jti)
+    held = None if token is None else await store.grant_by_id(tx, token.grant_id)
+    if token is None or held is None:
+        return None
+    return of_grants(Kind.TOKEN, jti, (held,), await _above(tx, held), token.index)
+
+
+async def _sidecar(tx: Transaction, name: str) -> Target | None:
+    row = (await find_sidecars(tx, [name])).get(name)
+    return None if row is None else Target(kind=Kind.SIDECAR, id=name, key=row.id, state=row.state)
+
+
+async def _operator(tx: Transaction, name: str) -> Target | None:
+    found = await read_operator(tx, name)
+    return None if found is None else Target(kind=Kind.OPERATOR, id=name, state=found.state)
+
+
+async def _above(tx: Transaction, grant: HeldGrant) -> State:
+    return effective([grant.opener, *await states_to(tx, grant.agent_id)])

@@ -1,0 +1,111 @@
+"""Finding grants, and writing states: the SQL of stopping things."""
+
+from typing import Final
+
+import msgspec
+
+from issuer.authority.model import MAX_LISTED, Kind
+from issuer.authority.targets import HeldGrant
+from issuer.registry.state import State
+from issuer.status.model import StatusIndex
+from issuer.storage import Row, Transaction, Value
+
+_SELECT: Final = (
+    "SELECT grants.id, grants.agent_id, accounts.name AS account, agents.path, grants.task, grants.state, "
+    "coalesce(opener.state, 'active') AS opener, grants.status_list, grants.status_index "
+    "FROM grants JOIN agents ON agents.id = grants.agent_id JOIN accounts ON accounts.id = agents.account_id "
+    "LEFT JOIN grants AS opener ON opener.id = grants.parent_id"
+)
+
+_SET_STATE: Final = {
+    Kind.ACCOUNT: "UPDATE accounts SET state = $2, revision = revision + 1 WHERE id = $1",
+    Kind.AGENT: "UPDATE agents SET state = $2, revision = revision + 1 WHERE id = $1",
+    Kind.GRANT: "UPDATE grants SET state = $2, revision = revision + 1 WHERE id = $1",
+    Kind.SIDECAR: "UPDATE sidecars SET state = $2, revision = revision + 1 WHERE id = $1",
+    Kind.OPERATOR: "UPDATE operators SET state = $2 WHERE name = $1",
+}
+
+_BELOW_ACCOUNT: Final = (
+    "FROM agents JOIN grants ON grants.agent_id = agents.id WHERE agents.account_id = $1 AND grants.state <> 'revoked'"
+)
+_BELOW_AGENT: Final = "FROM tree JOIN grants ON grants.agent_id = tree.id WHERE grants.state <> 'revoked'"
+_TREE: Final = (
+    "WITH RECURSIVE tree (id) AS (SELECT CAST($1 AS INTEGER) UNION ALL "
+    "SELECT agents.id FROM agents JOIN tree ON agents.parent_id = tree.id) "
+)
+
+
+class IssuedToken(msgspec.Struct, frozen=True):
+    """What the audit log says of a token.
+
+    Attributes:
+        grant_id: the grant that it carries the authority of.
+        index: the index that it names.
+    """
+
+    grant_id: str
+    index: StatusIndex
+
+
+class _IssuanceDetail(msgspec.Struct):
+    status: tuple[int, int]
+
+
+async def set_state(tx: Transaction, kind: Kind, key: Value, state: State) -> None:
+    """Write a state; the revision grows, so that an issuance under way sees that something changed."""
+    await tx.execute(_SET_STATE[kind], key, state.value)
+
+
+async def take_index(tx: Transaction, grant_id: str) -> None:
+    """Leave a grant without an index: its next issuance draws a fresh one."""
+    await tx.execute(
+        "UPDATE grants SET status_list = NULL, status_index = NULL, revision = revision + 1 WHERE id = $1", grant_id
+    )
+
+
+async def grant_by_id(tx: Transaction, grant_id: str) -> HeldGrant | None:
+    """One grant, or None."""
+    row = await tx.fetch_row(f"{_SELECT} WHERE grants.id = $1", grant_id)
+    return None if row is None else _held(row)
+
+
+async def grants_of_task(tx: Transaction, task: str) -> list[HeldGrant]:
+    """The grants for a task, of all agents."""
+    return [_held(row) for row in await tx.fetch(f"{_SELECT} WHERE grants.task = $1 ORDER BY grants.id", task)]
+
+
+async def grants_opened_under(tx: Transaction, grant_id: str) -> list[str]:
+    """The ids of the grants that were opened under this one and are not revoked."""
+    rows = await tx.fetch("SELECT id FROM grants WHERE parent_id = $1 AND state <> 'revoked' ORDER BY id", grant_id)
+    return [row["id"] for row in rows]
+
+
+async def grants_below(tx: Transaction, kind: Kind, key: int) -> tuple[tuple[str, ...], int]:
+    """The first ids of the grants below an account or an agent that are not revoked, and how many there are."""
+    tree, below = ("", _BELOW_ACCOUNT) if kind is Kind.ACCOUNT else (_TREE, _BELOW_AGENT)
+    rows = await tx.fetch(f"{tree}SELECT grants.id {below} ORDER BY grants.id LIMIT $2", key, MAX_LISTED)
+    count = await tx.fetch_row(f"{tree}SELECT count(*) AS n {below}", key)
+    return tuple(row["id"] for row in rows), 0 if count is None else count["n"]
+
+
+async def issued_token(tx: Transaction, jti: str) -> IssuedToken | None:
+    """The token that was issued by this `jti`, or None."""
+    row = await tx.fetch_row("SELECT grant_id, detail FROM audit WHERE jti = $1", jti)
+    if row is None or row["grant_id"] is None:
+        return None
+    number, idx = msgspec.json.decode(row["detail"], type=_IssuanceDetail).status
+    return IssuedToken(row["grant_id"], StatusIndex(number, idx))
+
+
+def _held(row: Row) -> HeldGrant:
+    index = None if row["status_list"] is None else StatusIndex(row["status_list"], row["status_index"])
+    return HeldGrant(
+        id=row["id"],
+        agent_id=row["agent_id"],
+        account=row["account"],
+        agent=f"{row['account']}/{row['path']}",
+        task=row["task"],
+        state=State(row["state"]),
+        opener=State(row["opener"]),
+        index=index,
+    )
