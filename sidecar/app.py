@@ -1,0 +1,183 @@
+"""The composition root: every part is made here, started in order, and stopped in the opposite order.
+
+The sockets are claimed first: a sidecar that cannot serve fails at once. They answer from then on, `Unavailable` until the
+sidecar is enrolled and knows the issuer's keys. An issuer that is away delays that; it never ends a running sidecar.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import structlog
+from aiohttp import web
+from grpclib.server import Server
+
+from attestors.executables import ExecutableReader
+from remit.errors import ConfigurationError, RemitError, UnavailableError
+from sidecar.batching import Batcher
+from sidecar.bundles import Bundles
+from sidecar.cache import AnswerCache
+from sidecar.config import SidecarConfig, join_token
+from sidecar.enrolment import Enrolment
+from sidecar.errors import IssuerRefusedError
+from sidecar.http_api import HTTPAPI, encode_token
+from sidecar.identity import Identities
+from sidecar.launches import Launches
+from sidecar.metrics import Metrics
+from sidecar.peer import Callers
+from sidecar.sockets import ServedSocket
+from sidecar.state import Membership, StateDir
+from sidecar.tokens import Tokens
+from sidecar.trust import Trust
+from sidecar.upstream import IssuerClient
+from sidecar.workload_api.messages import PassThrough, encode_jwt_svids
+from sidecar.workload_api.service import WorkloadAPI
+
+_log = structlog.get_logger(__name__)
+
+_TIDY_SECONDS = 5.0
+_STREAMS_END_SECONDS = 0.2
+
+
+class Sidecar:
+    """One sidecar, from its configuration; enter it to serve."""
+
+    def __init__(self, config: SidecarConfig, environment: Mapping[str, str]) -> None:
+        """Raises `ConfigurationError` when the state folder or the join token cannot be used."""
+        self._config = config
+        self._stack = contextlib.AsyncExitStack()
+        tls = config.tls()
+        self._state = StateDir.open(Path(config.state_dir))
+        self._stack.callback(self._state.close)
+        self._client = IssuerClient(config.issuer, self._state.key(), tls=tls)
+        self._enrolment = Enrolment(
+            self._client, self._state, join_token=join_token(config, environment), name=config.name
+        )
+        self._metrics = Metrics()
+        self._bundles = Bundles()
+        self._trust = Trust(config.issuer, self._bundles.update, tls=tls)
+        executables = ExecutableReader()
+        self._launches = Launches(executables)
+        self._callers = Callers(executables, self._launches)
+        self._batcher = Batcher(lambda body: self._post("/v1/issue", body), self._metrics.batches.observe)
+        self._tokens = Tokens(
+            self._batcher,
+            AnswerCache(config.cache_size),
+            self._trust,
+            encode_grpc=encode_jwt_svids,
+            encode_http=encode_token,
+        )
+
+    @property
+    def membership(self) -> Membership | None:
+        """What the sidecar is enrolled as; None before that."""
+        return self._enrolment.membership
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def become_ready(self) -> Membership:
+        """Enrol and load the issuer's keys, however long that takes.
+
+        Raises:
+            ConfigurationError: the sidecar cannot be enrolled: the key is unknown and there is no good join token.
+        """
+        while True:
+            try:
+                membership = await self._enrolment.enrol()
+                await self._trust.load()
+            except UnavailableError as error:
+                _log.warning("not ready", code=error.code, detail=error.detail, hint=error.hint)
+                await asyncio.sleep(max(0.1, self._client.circuit.wait_seconds))
+            else:
+                _log.info("ready", sidecar=membership.sidecar, sockets=self._config.socket_dir)
+                return membership
+
+    async def _start(self) -> None:
+        workload = ServedSocket.claim(self._config.workload_socket)
+        self._stack.callback(workload.close)
+        remit = ServedSocket.claim(self._config.remit_socket)
+        self._stack.callback(remit.close)
+        await self._stack.enter_async_context(self._client)
+        self._stack.callback(self._launches.close)
+        self._stack.callback(self._callers.close)
+        self._stack.push_async_callback(self._trust.close)
+        self._stack.push_async_callback(self._batcher.close)
+        self._stack.push_async_callback(self._tokens.close)
+        await self._serve_http(remit)
+        await self._serve_workload_api(workload)
+        for work in (self._tidy(), self._trust.follow()):
+            self._stack.callback(asyncio.create_task(work).cancel)
+
+    async def _serve_workload_api(self, served: ServedSocket) -> None:
+        service = WorkloadAPI(self._callers, self._tokens, self._bundles, self._trust, self._metrics)
+        server = Server([service], codec=PassThrough())
+        await server.start(sock=served.socket)
+
+        async def stop() -> None:
+            # Streams end with Unavailable, never OK: clients reconnect after the one and give up after the other.
+            self._bundles.close()
+            await asyncio.sleep(_STREAMS_END_SECONDS)
+            server.close()
+            await server.wait_closed()
+
+        self._stack.push_async_callback(stop)
+
+    async def _serve_http(self, served: ServedSocket) -> None:
+        identities = Identities(lambda body: self._post("/v1/attest/workload", body), lambda: self.membership)
+        api = HTTPAPI(self._callers, self._tokens, identities, self._launches, self._metrics)
+        runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=2.0)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, served.socket).start()
+
+    async def _post(self, path: str, body: bytes) -> bytes:
+        """POST to the issuer; being enrolled no more is told to workloads as unavailable, and empties the cache."""
+        try:
+            return await self._enrolment.post(path, body)
+        except RemitError as error:
+            if not _means_expelled(error):
+                raise
+            self._tokens.drop_all()
+            _log.error("the issuer refuses this sidecar", code=error.code, detail=error.detail, hint=error.hint)
+            raise UnavailableError(
+                "the issuer does not accept this sidecar", code=error.code, hint="see the sidecar's log"
+            ) from error
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(_TIDY_SECONDS)
+            self._callers.sweep()
+            self._tokens.tidy()
+            self._metrics.connections.set(len(self._callers))
+            self._metrics.launches.set(len(self._launches))
+            self._metrics.cached.set(len(self._tokens))
+            self._metrics.issuer_up.set(not self._client.circuit.is_open)
+
+
+def _means_expelled(error: RemitError) -> bool:
+    """The issuer takes no session and no key of this sidecar any more; other refusals are about one request."""
+    return isinstance(error, ConfigurationError) or (isinstance(error, IssuerRefusedError) and error.status == 401)
+
+
+def ready_line(config: SidecarConfig, membership: Membership) -> bytes:
+    """What is told to whoever waits for the sidecar to be ready: one line of JSON."""
+    told = {
+        "ready": True,
+        "sidecar": membership.sidecar,
+        "trust_domain": membership.trust_domain,
+        "workload_socket": str(config.workload_socket),
+        "remit_socket": str(config.remit_socket),
+    }
+    return msgspec.json.encode(told) + b"\n"

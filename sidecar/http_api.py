@@ -1,0 +1,196 @@
+"""Remit's own HTTP API on `remit.sock`: what the Workload API cannot say (task, scope, reason), launches, metrics.
+
+    POST /v1/token                  a token for an audience, task, scope and reason
+    GET  /v1/identity               which agents the caller is entitled to be
+    POST /v1/launches               a launcher registers its child
+    POST /v1/launches/{id}/started  ... which has executed its program
+    GET  /metrics                   for root and for the sidecar's own user
+
+The caller is whoever the kernel says, on every request. JSON in and out, `application/problem+json` when refused.
+"""
+
+import contextlib
+import os
+from asyncio import BaseTransport
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+import msgspec
+import structlog
+from aiohttp import web
+from msgspec import Struct
+
+from attestors.handle import ProcessHandle
+from remit.errors import InvalidInputError, RefusedError, RemitError, UnavailableError
+from remit.scope import SpendScope
+from sidecar.identity import Identities
+from sidecar.issue import IssuedToken, TokenRequest
+from sidecar.launches import Launches, LaunchRequest
+from sidecar.metrics import CONTENT_TYPE, Metrics
+from sidecar.peer import Caller, Callers
+from sidecar.problems import respond
+from sidecar.tokens import Tokens
+
+_log = structlog.get_logger(__name__)
+
+_MAX_BODY_BYTES = 1 << 20
+_JSON = "application/json"
+
+T = TypeVar("T")
+
+
+class _TokenRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    audience: str
+    task: str | None = None
+    authorization_details: tuple[msgspec.Raw, ...] | None = None
+    reason: str | None = None
+    agent: str | None = None
+
+
+class _TokenReply(Struct, frozen=True, omit_defaults=True):
+    token: str
+    issued_at: int
+    expires_at: int
+    agent: str
+    spiffe_id: str
+    audience: str
+    task: str | None = None
+
+
+_TOKEN_REQUEST = msgspec.json.Decoder(_TokenRequest)
+_LAUNCH_REQUEST = msgspec.json.Decoder(LaunchRequest)
+
+
+def encode_token(request: TokenRequest, tokens: tuple[IssuedToken, ...]) -> bytes:
+    """The JSON of `/v1/token` for the first token: the one of the most specific entry."""
+    token = tokens[0]
+    reply = _TokenReply(
+        token.token,
+        token.issued_at,
+        token.expires_at,
+        token.agent,
+        token.spiffe_id,
+        request.audience,
+        token.task or request.task,
+    )
+    return msgspec.json.encode(reply)
+
+
+class HTTPAPI:
+    """The routes."""
+
+    def __init__(
+        self, callers: Callers, tokens: Tokens, identities: Identities, launches: Launches, metrics: Metrics
+    ) -> None:
+        self._callers = callers
+        self._tokens = tokens
+        self._identities = identities
+        self._launches = launches
+        self._metrics = metrics
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        application = web.Application(middlewares=[self._edge], client_max_size=_MAX_BODY_BYTES)
+        application.router.add_post("/v1/token", self._token)
+        application.router.add_get("/v1/identity", self._identity, allow_head=False)
+        application.router.add_post("/v1/launches", self._launch)
+        application.router.add_post("/v1/launches/{id}/started", self._started)
+        application.router.add_get("/metrics", self._show_metrics, allow_head=False)
+        return application
+
+    async def _token(self, request: web.Request) -> web.Response:
+        wanted = _decode(_TOKEN_REQUEST, await _body(request))
+        caller = await self._caller(request)
+        ask = TokenRequest(wanted.audience, wanted.agent, wanted.task, _scope_of(wanted), wanted.reason)
+        answer = self._tokens.cached(caller.evidence, ask)
+        if answer is None:
+            answer = await self._tokens.fetch(caller.evidence, ask)
+            caller.recheck()
+        return web.Response(body=answer.http_reply, content_type=_JSON)
+
+    async def _identity(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request)
+        identity = await self._identities.of(caller.evidence)
+        caller.recheck()
+        return web.Response(body=msgspec.json.encode(identity), content_type=_JSON)
+
+    async def _launch(self, request: web.Request) -> web.Response:
+        declared = _decode(_LAUNCH_REQUEST, await _body(request))
+        with self._held(request) as launcher:
+            launch = await self._launches.register(launcher, declared)
+        return web.Response(status=201, body=msgspec.json.encode({"id": launch}), content_type=_JSON)
+
+    async def _started(self, request: web.Request) -> web.Response:
+        await _body(request)
+        with self._held(request) as launcher:
+            await self._launches.started(launcher, request.match_info["id"])
+        return web.Response(body=b"{}", content_type=_JSON)
+
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        with self._held(request) as reader:
+            if reader.uid not in (0, os.geteuid()):
+                raise RefusedError("metrics are for root and the sidecar's own user", code="forbidden")
+        return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _caller(self, request: web.Request) -> Caller:
+        transport = _transport(request)
+        return self._callers.known(transport) or await self._callers.identify(transport)
+
+    @contextlib.contextmanager
+    def _held(self, request: web.Request) -> Iterator[ProcessHandle]:
+        with self._callers.handle_of(_transport(request)) as handle:
+            yield handle
+            handle.recheck()
+
+    @web.middleware
+    async def _edge(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Every refusal as a problem document; counted by route."""
+        route = request.match_info.route.resource
+        name = route.canonical if route is not None else "other"
+        try:
+            response = await handler(request)
+        except RemitError as error:
+            response = respond(error)
+        except web.HTTPException as error:
+            response = respond(_as_remit(error))
+        except Exception:  # noqa: BLE001 - the edge, see below
+            # The edge: a mistake of ours must not show its insides to the caller.
+            _log.exception("request failed", route=name)
+            response = respond(RemitError("the sidecar failed; its log says why", code="internal"))
+        self._metrics.calls.labels(name, "ok" if response.status < 400 else str(response.status)).inc()
+        return response
+
+
+async def _body(request: web.Request) -> bytes:
+    if request.content_type != _JSON:
+        raise InvalidInputError(f"the body must be {_JSON}", code="unsupported_media_type")
+    return await request.read()
+
+
+def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"the body is refused: {error}", code="malformed_request") from error
+
+
+def _scope_of(wanted: _TokenRequest) -> bytes | None:
+    """`authorization_details` in one form, so that the same scope is the same cache key."""
+    if wanted.authorization_details is None:
+        return None
+    if len(wanted.authorization_details) != 1:
+        raise InvalidInputError("authorization_details must have one agent_spend element", code="malformed_request")
+    return b"[" + SpendScope.parse(bytes(wanted.authorization_details[0])).encode() + b"]"
+
+
+def _transport(request: web.Request) -> BaseTransport:
+    if request.transport is None:
+        raise UnavailableError("the caller has hung up")
+    return request.transport
+
+
+def _as_remit(error: web.HTTPException) -> RemitError:
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+    return InvalidInputError(error.reason.lower(), code=codes.get(error.status, "malformed_request"))

@@ -1,0 +1,150 @@
+"""Who calls: one process per connection, named by the kernel and checked again on every call.
+
+A connection belongs to the process that opened it. `attestors.handle` holds that process; here is what a server keeps with
+the connection: the handle, and the evidence collected from it. Before each answer the process must still live and run
+what it ran. If it executed something else, the old evidence is gone and new evidence is collected: the same connection
+then speaks for another workload, never for the old one.
+"""
+
+import asyncio
+import time
+from asyncio import BaseTransport
+
+from msgspec import Struct
+
+from attestors.errors import ProcessRefusedError
+from attestors.executables import ExecutableReader
+from attestors.handle import ProcessHandle
+from attestors.process import collect
+from sidecar.evidence import Evidence, encode
+from sidecar.launches import Launches
+
+_REFRESH_SECONDS = 10.0
+_SWEEP_AT_LEAST = 64
+
+
+class Caller(Struct, frozen=True, eq=False):
+    """The process behind a connection, as of its last full look.
+
+    Attributes:
+        handle: holds the process.
+        cgroup: the bytes of its `/proc/PID/cgroup`.
+        evidence: what goes to the issuer.
+        collected_at: on the monotonic clock, seconds.
+    """
+
+    handle: ProcessHandle
+    cgroup: bytes
+    evidence: Evidence
+    collected_at: float
+
+    def recheck(self) -> None:
+        """Make sure that the evidence is still true of the living process.
+
+        Raises:
+            ProcessRefusedError: the process ended, executes something else, or changed its uid or control group.
+        """
+        self.handle.recheck()
+        if self.handle.read("cgroup") != self.cgroup:
+            raise ProcessRefusedError(f"process {self.handle.pid} has changed its control group", hint="try again")
+
+
+class _Connection:
+    __slots__ = ("caller", "lock")
+
+    def __init__(self) -> None:
+        self.caller: Caller | None = None
+        self.lock = asyncio.Lock()
+
+    def close(self) -> None:
+        if self.caller is not None:
+            self.caller.handle.close()
+            self.caller = None
+
+
+class Callers:
+    """The callers of all open connections."""
+
+    def __init__(self, executables: ExecutableReader, launches: Launches) -> None:
+        self._executables = executables
+        self._launches = launches
+        self._connections: dict[BaseTransport, _Connection] = {}
+        self._sweep_at = _SWEEP_AT_LEAST
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def known(self, transport: BaseTransport) -> Caller | None:
+        """The caller if nothing about it has changed since its last call, else None: then `identify` it."""
+        connection = self._connections.get(transport)
+        caller = connection.caller if connection is not None else None
+        if caller is None or time.monotonic() - caller.collected_at > _REFRESH_SECONDS:
+            return None
+        try:
+            caller.recheck()
+        except ProcessRefusedError:
+            return None
+        return caller
+
+    async def identify(self, transport: BaseTransport) -> Caller:
+        """Look at the caller in full: open it anew and collect evidence.
+
+        Raises:
+            ProcessRefusedError: it has ended, or cannot be identified.
+            UnavailableError: it is being launched, and its launcher has not reported yet.
+        """
+        connection = self._connections.get(transport)
+        if connection is None:
+            self._sweep()
+            connection = self._connections.setdefault(transport, _Connection())
+        async with connection.lock:
+            caller = self.known(transport)
+            if caller is None:
+                caller = await self._look(transport, connection)
+            return caller
+
+    def handle_of(self, transport: BaseTransport) -> ProcessHandle:
+        """Hold the process behind a connection, for the length of one request; the caller closes it. Raises as `identify`."""
+        return ProcessHandle.of_peer(transport.get_extra_info("socket"))
+
+    def close(self) -> None:
+        """Let every caller go."""
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+
+    def sweep(self) -> None:
+        """Let go of the callers whose connections have closed."""
+        for transport in [transport for transport in self._connections if transport.is_closing()]:
+            self._connections.pop(transport).close()
+
+    async def _look(self, transport: BaseTransport, connection: _Connection) -> Caller:
+        handle = self._held(transport, connection)
+        try:
+            launch = await self._launches.facts_of(handle)
+            cgroup = handle.read("cgroup")
+            facts = await asyncio.to_thread(collect, handle, self._executables, launch=launch)
+            caller = Caller(handle, cgroup, encode(facts), time.monotonic())
+            caller.recheck()
+        except BaseException:
+            connection.close()
+            handle.close()
+            raise
+        connection.caller = caller
+        return caller
+
+    def _held(self, transport: BaseTransport, connection: _Connection) -> ProcessHandle:
+        """The handle that is held already while its process runs what it ran: calls in flight still need it."""
+        if connection.caller is not None:
+            try:
+                connection.caller.handle.recheck()
+            except ProcessRefusedError:
+                connection.close()
+            else:
+                return connection.caller.handle
+        return self.handle_of(transport)
+
+    def _sweep(self) -> None:
+        if len(self._connections) >= self._sweep_at:
+            self.sweep()
+            self._sweep_at = max(_SWEEP_AT_LEAST, 2 * len(self._connections))

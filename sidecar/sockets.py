@@ -1,0 +1,121 @@
+"""Unix sockets that agents of every uid may connect to, taken over only from the dead.
+
+A socket file outlives its process. A dead one is replaced, a live one never: the claim is held with a lock beside the
+socket, because "connect failed, so unlink" alone lets two sidecars that start together both win.
+"""
+
+import contextlib
+import fcntl
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Self
+
+from remit.errors import ConfigurationError
+
+_DIRECTORY_MODE = 0o755
+_SOCKET_MODE = 0o666
+_BACKLOG = 512
+
+
+class ServedSocket:
+    """A listening Unix socket that this process owns until `close`.
+
+    Attributes:
+        path: where it is.
+        socket: listening, non-blocking.
+    """
+
+    def __init__(self, path: Path, listening: socket.socket, lock: int) -> None:
+        self.path = path
+        self.socket = listening
+        self._lock = lock
+        self._inode = path.stat().st_ino
+
+    @classmethod
+    def claim(cls, path: Path) -> Self:
+        """Listen at `path`, replacing the socket of a process that has ended.
+
+        Raises:
+            ConfigurationError: the folder cannot be used, another sidecar serves there, or it is not a socket.
+        """
+        _prepare_directory(path.parent)
+        lock = _lock(path)
+        try:
+            _remove_dead(path)
+            listening = _listen(path)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(path, listening, lock)
+
+    def close(self) -> None:
+        """Stop listening and remove the file, if it is still ours."""
+        self.socket.close()
+        with contextlib.suppress(OSError):
+            if self.path.stat().st_ino == self._inode:
+                self.path.unlink()
+        os.close(self._lock)
+
+
+def _prepare_directory(directory: Path) -> None:
+    try:
+        if not directory.is_dir():
+            directory.mkdir(parents=True)
+            directory.chmod(_DIRECTORY_MODE)  # mkdir's mode is subject to the umask
+        facts = directory.stat()
+    except OSError as error:
+        raise ConfigurationError(f"socket_dir {str(directory)!r} cannot be made: {error.strerror}") from error
+    if facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX:
+        raise ConfigurationError(
+            f"socket_dir {str(directory)!r} may be written by everybody: anybody could put another socket there",
+            hint=f"chmod 0755 {directory}",
+        )
+
+
+def _lock(path: Path) -> int:
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ConfigurationError(f"socket {str(path)!r} cannot be locked: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise _in_use(path) from error
+    return descriptor
+
+
+def _remove_dead(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise ConfigurationError(f"{str(path)!r} exists and is not a socket", hint="move it away")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1.0)
+            try:
+                probe.connect(str(path))
+            except (ConnectionRefusedError, FileNotFoundError):
+                path.unlink(missing_ok=True)
+                return
+            except OSError as error:
+                raise _in_use(path) from error
+        raise _in_use(path)
+
+
+def _listen(path: Path) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        listening.bind(str(path))
+        path.chmod(_SOCKET_MODE)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ConfigurationError(f"socket {str(path)!r} cannot be served: {error.strerror}") from error
+    return listening
+
+
+def _in_use(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"another process serves {str(path)!r}", hint="stop it, or give this sidecar another --socket-dir"
+    )

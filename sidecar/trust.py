@@ -1,0 +1,91 @@
+"""The embedded verifier: the bundle, the status of what was issued, and `ValidateJWTSVID`.
+
+It is the library's own: one thread keeps the issuer's keys and status lists fresh, its core decides. Two questions are asked
+of it, and they treat what is not known differently. Validating somebody's token fails closed: too old to say is a refusal.
+Serving a cached token does not: it is dropped when its grant is *known* to be withdrawn, and providers hold their own bound.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from cachetools import LRUCache
+
+from remit.bundle import Bundle
+from remit.errors import UnavailableError
+from remit.jose import parse_unverified
+from remit.jose.encoding import JSONValue
+from remit.statuslist import VALID
+from remit.verifier import Acceptor, IssuerWatch
+from sidecar.cache import StatusEntry
+
+_START_SECONDS = 5.0
+_POLL_SECONDS = 1.0
+_REMEMBERED_AUDIENCES = 64
+
+
+class Validator(Protocol):
+    """Validates agent tokens."""
+
+    def validate(self, token: str, audience: str) -> tuple[str, Mapping[str, JSONValue]]:
+        """The SPIFFE ID and the claims of a good token.
+
+        Raises:
+            RefusedError: it is not good, or what is known is too old to say (StaleError).
+            UnavailableError: nothing is known of the issuer yet.
+        """
+
+
+class Trust:
+    """What is known of the issuer."""
+
+    def __init__(self, issuer: str, changed: Callable[[Bundle], None], *, tls: ssl.SSLContext | None = None) -> None:
+        """Follow `issuer`, once loaded; `changed` is told of its bundle then, and whenever its keys may have changed."""
+        self._watch = IssuerWatch(issuer, poll_interval=_POLL_SECONDS, start_timeout=_START_SECONDS, tls=tls)
+        self._changed = changed
+        self._epoch: object = None
+        self._acceptors: LRUCache[str, Acceptor] = LRUCache(_REMEMBERED_AUDIENCES)
+
+    async def load(self) -> None:
+        """Start to follow the issuer; return when its keys and status lists are loaded.
+
+        Raises:
+            UnavailableError: they are not, after five seconds; nothing runs then.
+        """
+        await asyncio.to_thread(self._watch.start)
+        self._tell()
+
+    async def close(self) -> None:
+        """Stop following."""
+        await asyncio.to_thread(self._watch.stop)
+
+    async def follow(self) -> None:
+        """Tell of changes, for ever."""
+        while True:
+            await asyncio.sleep(_POLL_SECONDS / 2)
+            self._tell()
+
+    def is_withdrawn(self, entry: StatusEntry) -> bool:
+        """Whether a token's grant is known to be revoked or suspended."""
+        live = self._watch.snapshot.lists.get(entry.uri)
+        if live is None or entry.index >= len(live.data) * 4:
+            return False
+        return live.data[entry.index >> 2] >> (entry.index & 3) * 2 & 3 != VALID
+
+    def validate(self, token: str, audience: str) -> tuple[str, Mapping[str, JSONValue]]:
+        """See `Validator`. A token that is bound to a key is refused: this call carries no proof."""
+        if not self._watch.snapshot.issuers:
+            raise UnavailableError("nothing is known of the issuer yet", hint="try again with a backoff")
+        acceptor = self._acceptors.get(audience)
+        if acceptor is None:
+            acceptor = self._acceptors[audience] = Acceptor(self._watch, audience)
+        credential = acceptor.verify(token)
+        return str(credential.spiffe_id), parse_unverified(token).unverified_payload()
+
+    def _tell(self) -> None:
+        snapshot = self._watch.snapshot
+        if snapshot.epoch is not self._epoch:
+            self._epoch = snapshot.epoch
+            for state in snapshot.issuers.values():
+                self._changed(state.bundle)

@@ -1,0 +1,45 @@
+"""The two places where grpclib offers no public way; its version is pinned in pyproject.toml, and tests fail when it moves.
+
+- `transport_of`: the connection's transport, for the kernel's word on who is at the other end.
+- `receive`: one request message. grpclib's own `recv_message` reads whatever length the client announces, up to 4 GiB, into
+  memory; any local user may connect.
+"""
+
+import struct
+from asyncio import BaseTransport
+from typing import Any
+
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from grpclib.server import Stream
+
+MAX_MESSAGE_BYTES = 64 << 10
+_PREFIX = struct.Struct(">BI")
+
+ServerStream = Stream[Any, Any]  # what it carries is bytes: see `messages.PassThrough`
+
+
+def transport_of(stream: ServerStream) -> BaseTransport:
+    """The transport of the stream's connection; one object for the connection's whole life."""
+    return stream.peer._transport  # noqa: SLF001 - see the module
+
+
+async def receive(stream: ServerStream) -> bytes:
+    """Read the one message of a request, undecoded (gRPC over HTTP/2, "Length-Prefixed-Message").
+
+    Raises:
+        GRPCError: there is none, it is cut short, compressed, or larger than 64 KiB.
+    """
+    h2_stream = stream._stream  # noqa: SLF001 - see the module
+    try:
+        prefix = await h2_stream.recv_data(_PREFIX.size)
+        if not prefix:
+            raise GRPCError(Status.INVALID_ARGUMENT, "the request has no message")
+        compressed, size = _PREFIX.unpack(prefix)
+        if compressed:
+            raise GRPCError(Status.UNIMPLEMENTED, "compressed messages are not supported")
+        if size > MAX_MESSAGE_BYTES:
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, f"the message is larger than {MAX_MESSAGE_BYTES} bytes")
+        return bytes(await h2_stream.recv_data(size))
+    except AssertionError as error:  # grpclib's word for a stream that ended inside a message
+        raise GRPCError(Status.INVALID_ARGUMENT, "the message is cut short") from error
