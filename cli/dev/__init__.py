@@ -1,0 +1,1 @@
+"""A whole trust domain for the time of one program: `remit dev`."""

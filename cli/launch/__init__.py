@@ -1,0 +1,1 @@
+"""Launching a program so that the sidecar knows whose it is: fork, register, exec, watch."""
