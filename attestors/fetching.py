@@ -149,4 +149,4 @@ def _address_admitted(host: str, network: Network) -> bool:
     try:
         return network.admits(host)
     except ValueError:
-        return True
+        return network is not Network.LOOPBACK or host == "localhost"

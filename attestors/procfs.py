@@ -67,14 +67,14 @@ def parse_status(content: bytes) -> Credentials:
     Only the first of each counts: the command name comes before them, and the kernel escapes newlines in it.
     """
     found: dict[bytes, list[int]] = {}
-    for line in content.splitlines():
-        key, _, value = line.partition(b":")
-        if key in (b"Uid", b"Gid", b"Groups") and key not in found:
-            found[key] = [int(word) for word in value.split()]
     try:
+        for line in content.splitlines():
+            key, _, value = line.partition(b":")
+            if key in (b"Uid", b"Gid", b"Groups") and key not in found:
+                found[key] = [int(word) for word in value.split()]
         uids, gids = found[b"Uid"], found[b"Gid"]
         return Credentials((uids[0], uids[1]), (gids[0], gids[1]), tuple(sorted(found[b"Groups"])))
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, ValueError) as error:
         raise ProcessRefusedError("the kernel's status of the process does not parse") from error
 
 
