@@ -9,9 +9,9 @@
     app = web.Application(middlewares=[middleware(verifier, public_url="https://api.example.com", exempt=("/healthz",))])
     app.cleanup_ctx.append(lifespan)
 
-A handler finds the credential at `request[CREDENTIAL]`, and under the plain name `request["remit.credential"]`. A
-`ScopeRefusedError` that it lets out, from `credential.authorize`, becomes a 403. Proofs are compared with `public_url`, never with
-the request's `Host`. Verifying never waits for the network, so it runs on the event loop.
+A handler finds the credential at `request[CREDENTIAL]`. A `ScopeRefusedError` that it lets out, from `credential.authorize`, becomes a
+403. Proofs are compared with `public_url`, never with the request's `Host`. Verifying never waits for the network, so it runs on the
+event loop.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -23,7 +23,7 @@ from remit.credential import Credential
 from remit.errors import RefusedError, ScopeRefusedError
 from remit.integrations._challenge import ENVIRON_KEY, Guard, TokenVerifier, refusal_of
 
-CREDENTIAL: Final = web.RequestKey("remit.credential", Credential)
+CREDENTIAL: Final = web.RequestKey(ENVIRON_KEY, Credential)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Middleware = Callable[[web.Request, _Handler], Awaitable[web.StreamResponse]]
@@ -48,13 +48,12 @@ def middleware(verifier: TokenVerifier, *, public_url: str | None = None, exempt
             return await handler(request)
         headers = request.headers
         try:
-            credential = guard.admit(
+            request[CREDENTIAL] = guard.admit(
                 request.method,
                 request.rel_url.raw_path,
                 headers.getall("Authorization", ()),
                 headers.getall("DPoP", ()),
             )
-            request[CREDENTIAL] = request[ENVIRON_KEY] = credential
         except RefusedError as error:
             return _response(error)
         try:

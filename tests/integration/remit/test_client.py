@@ -1,6 +1,5 @@
 """The agent's client against a sidecar on a real Unix socket."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,12 +27,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def sidecar(tmp_path: Path) -> Iterator[FakeSidecar]:
-    with run_fake_sidecar(tmp_path / "remit.sock") as fake:
-        yield fake
 
 
 @pytest.fixture
