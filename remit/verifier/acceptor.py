@@ -7,10 +7,9 @@ from typing import Final
 from remit.credential import Credential
 from remit.errors import ConfigurationError, TokenInvalidError
 from remit.replay import ReplayCache
-from remit.verifier.core import Accepted, Presented, Rules, check_now, check_possession, verify_token
+from remit.verifier.core import Presented, Rules, check_now, check_possession, verify_token
 from remit.verifier.outcomes import Outcomes
 from remit.verifier.refresh import read_clocks
-from remit.verifier.state import Moment, Snapshot
 from remit.verifier.watch import IssuerWatch
 
 _NUDGING_CODES: Final = frozenset({"unknown_key", "unknown_status_list"})
@@ -32,7 +31,6 @@ class Acceptor:
         self._rules = Rules(_audiences(audience), leeway, max_lifetime)
         self._replays = ReplayCache()
         self._outcomes = Outcomes(None, _REMEMBERED_TOKENS)
-        self._bound_outcomes = Outcomes(None, _REMEMBERED_TOKENS)
 
     def verify(
         self, token: str, *, proof: str | None = None, method: str | None = None, url: str | None = None
@@ -53,53 +51,46 @@ class Acceptor:
         outcomes = self._outcomes
         snapshot = self.watch.snapshot
         try:
-            credential, uri, byte, shift, begins, ends = outcomes.young[token]
-            wall_deadline, boot_deadline, data = snapshot.lists[uri]
-            status = data[byte] >> shift & 3
-        except (LookupError, TypeError):
-            return self._verify(Presented(token, proof, method, url))
-        if (
-            begins <= (now := time()) < ends
-            and now <= wall_deadline
-            and clock_gettime(CLOCK_BOOTTIME) <= boot_deadline
-            and not status
-            and outcomes.epoch is snapshot.epoch
-            and proof is None
-        ):
-            return credential
-        return self._verify(Presented(token, proof, method, url))
+            accepted = outcomes.young.get(token)
+            if accepted is not None:
+                credential, uri, byte, shift, begins, ends = accepted
+                wall_deadline, boot_deadline, data = snapshot.lists[uri]
+                if (
+                    begins <= (now := time()) < ends
+                    and now <= wall_deadline
+                    and clock_gettime(CLOCK_BOOTTIME) <= boot_deadline
+                    and not data[byte] >> shift & 3
+                    and outcomes.epoch is snapshot.epoch
+                    and proof is None
+                ):
+                    return credential
+        except (LookupError, TypeError):  # its list is gone, or it is no text
+            pass
+        return self._verify(token, proof, method, url)
 
-    def _verify(self, presented: Presented) -> Credential:
+    def _verify(self, token: str, proof: str | None, method: str | None, url: str | None) -> Credential:
         snapshot = self.watch.loaded()
-        now = read_clocks()
+        outcomes = self._outcomes
+        if outcomes.epoch is not snapshot.epoch:
+            outcomes = self._outcomes = Outcomes(snapshot.epoch, _REMEMBERED_TOKENS)
         try:
-            accepted = self._find(presented.token, snapshot)
+            accepted = outcomes.find(token)
             if accepted is None:
-                accepted = verify_token(presented.token, snapshot, self._rules)
-                self._remember(presented.token, accepted, snapshot, now)
+                accepted = verify_token(token, snapshot, self._rules)
+                outcomes.put(token, accepted)
+            now = read_clocks()
             check_now(accepted, snapshot.lists.get(accepted.uri), now)
         except TokenInvalidError as error:
             if error.code in _NUDGING_CODES:
                 self.watch.nudge()
             raise
-        shown = check_possession(accepted.credential, presented, int(now.wall), self._rules.leeway)
-        if shown is not None:
-            self._replays.use(shown, now=int(now.wall))
-        return accepted.credential
+        credential = accepted.credential
+        if credential.key_thumbprint is not None or proof is not None:
+            self._use_proof(credential, Presented(token, proof, method, url), int(now.wall))
+        return credential
 
-    def _find(self, token: object, snapshot: Snapshot) -> Accepted | None:
-        if self._outcomes.epoch is not snapshot.epoch:
-            self._outcomes = Outcomes(snapshot.epoch, _REMEMBERED_TOKENS)
-            self._bound_outcomes = Outcomes(snapshot.epoch, _REMEMBERED_TOKENS)
-        if type(token) is not str:
-            return None
-        return self._outcomes.find(token) or self._bound_outcomes.find(token)
-
-    def _remember(self, token: str, accepted: Accepted, snapshot: Snapshot, now: Moment) -> None:
-        bound = accepted.credential.key_thumbprint is not None
-        outcomes = self._bound_outcomes if bound else self._outcomes
-        if outcomes.epoch is snapshot.epoch and now.wall < accepted.ends:
-            outcomes.put(token, accepted)
+    def _use_proof(self, credential: Credential, presented: Presented, now: int) -> None:
+        self._replays.use(check_possession(credential, presented, now, self._rules.leeway), now=now)
 
 
 def _audiences(audience: str | Sequence[str]) -> frozenset[str]:

@@ -128,15 +128,13 @@ def check_now(accepted: Accepted, live: LiveList | None, now: Moment) -> None:
     check_status(accepted.credential.status, live, now)
 
 
-def check_possession(credential: Credential, presented: Presented, now: int, leeway: int) -> Proof | None:
-    """Step 11, but for replay: the proof that was shown and is still to be used up, or None when none is needed.
+def check_possession(credential: Credential, presented: Presented, now: int, leeway: int) -> Proof:
+    """Step 11 for a token that is bound to a key, or a request with a proof; the proof is still to be used up.
 
     Raises:
         ProofRefusedError: a proof is missing, not by the token's key, not for this request, or came with an unbound token.
     """
     if credential.key_thumbprint is None:
-        if presented.proof is None:
-            return None
         raise ProofRefusedError("a proof came with a token that is bound to no key", hint="send it as Bearer")
     token, proof, method, url = presented
     if type(proof) is not str or method is None or url is None:
@@ -189,17 +187,15 @@ def _verify_token(token: object, snapshot: Snapshot, rules: Rules) -> Accepted:
     return _accept(claims, state, rules.leeway)
 
 
-def _take_apart(token: object) -> tuple[str, bytes, bytes, bytes]:
+def _take_apart(token: object) -> tuple[str, str, bytes, bytes]:
+    """The header and payload parts as text, the signing input, and the signature."""
     if type(token) is not str or len(token) > MAX_TOKEN_BYTES:
         _malformed(f"it is not text of at most {MAX_TOKEN_BYTES} bytes")
-    try:
-        header, payload, signature = token.split(".")
-        raw = token.encode("ascii")
-    except ValueError:
+    signed, second, signature = token.rpartition(".")
+    header, first, payload = signed.partition(".")
+    if not first or not second or not signed.isascii():
         _malformed("it is not three parts in ascii")
-    first = len(header)
-    end = first + 1 + len(payload)
-    return header, raw[first + 1 : end], raw[:end], b64url_decode(signature)
+    return header, payload, signed.encode("ascii"), b64url_decode(signature)
 
 
 def _malformed(why: str) -> NoReturn:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+import msgspec
+
 from remit.bundle import Bundle, PublicKeys
 from remit.errors import InvalidInputError, TokenInvalidError
 from remit.jose import ALGORITHMS, b64url_decode, strict_json
@@ -23,7 +25,7 @@ _REMEMBERED_HEADERS: Final = 256
 _HEADER_NAMES: Final = {"alg", "kid", "typ"}
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """One reading of both clocks.
 
     Attributes:

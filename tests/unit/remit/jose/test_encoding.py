@@ -29,6 +29,21 @@ def test_base64url_has_exactly_one_accepted_form(text):
     assert b64url_encode(decoded) == text
 
 
+def test_base64url_has_64_characters():
+    """Of all 256 byte values exactly those of the alphabet are accepted, at each place of a group."""
+    alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    for value in range(256):
+        for place in range(4):
+            text = bytearray(b"AAAA")
+            text[place] = value
+            if value in alphabet:
+                assert b64url_encode(b64url_decode(bytes(text))) == text.decode()
+                continue
+            for form in (bytes(text), text.decode("latin-1")):
+                with pytest.raises(InvalidInputError):
+                    b64url_decode(form)
+
+
 @pytest.mark.parametrize("text", ["QQ==", "QR", "Q", "Q+", "Q/", "Q Q", "QQ\n", "é", "\ud800", b"\xff\xff"])
 def test_other_forms_of_base64_are_refused(text):
     """Padding, stray bits, other alphabets and white space are refused."""

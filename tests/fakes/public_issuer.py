@@ -1,0 +1,215 @@
+"""The public half of an issuer: real HTTP on loopback, real signatures, and a switch for each way to misbehave."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from remit.jose import public_jwk, sign_compact
+from remit.statuslist import StatusList, StatusListToken
+
+TRUST_DOMAIN = "example.org"
+AUDIENCE = "https://api.example.com"
+LIST_SIZE = 4096
+
+
+@dataclass
+class SigningKey:
+    """A key pair with its kid; derived from a number, so that it is the same in every run."""
+
+    kid: str
+    number: int
+    private: ec.EllipticCurvePrivateKey = field(init=False)
+
+    def __post_init__(self):
+        self.private = ec.derive_private_key(self.number, ec.SECP256R1())
+
+    def jwk(self, **members):
+        return public_jwk(self.private) | {"kid": self.kid} | members
+
+
+class PublicIssuer:
+    """Serves metadata, bundle, status keys and status lists; a context manager.
+
+    `answers[path]` replaces what is served there: a function from the request's path to `(status, headers, body)`.
+    `paused` makes every answer wait. `requests` holds the paths asked for, in order.
+    """
+
+    def __init__(self, trust_domain=TRUST_DOMAIN, *, url=None):
+        self.trust_domain = trust_domain
+        self.keys = [SigningKey("key-1", 101)]
+        self.status_key = SigningKey("status-1", 202)
+        self.sequence = 1
+        self.refresh_hint = 300
+        self.seq = 1
+        self.clock_offset = 0
+        self.statuses: dict[int, dict[int, int]] = {1: {}, 2: {}}
+        self.answers: dict[str, Callable[[str], tuple[int, dict[str, str], bytes]]] = {}
+        self.requests: list[str] = []
+        self._resumed = threading.Event()
+        self._resumed.set()
+        self._server = None
+        self.url = url
+
+    # -- serving
+
+    def __enter__(self):
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._resumed.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def pause(self):
+        """Let every request wait from now on."""
+        self._resumed.clear()
+
+    def resume(self):
+        """Answer again."""
+        self._resumed.set()
+
+    def answer(self, path):
+        """What is served at `path`: `(status, headers, body)`."""
+        self.requests.append(path)
+        self._resumed.wait(30)
+        if path in self.answers:
+            return self.answers[path](path)
+        served = {
+            "/.well-known/oauth-authorization-server": self.metadata,
+            "/bundle": self.bundle,
+            "/status/keys": self.status_keys,
+            "/statuslists": self.aggregation,
+        }
+        if path in served:
+            return 200, {"Content-Type": "application/json"}, json.dumps(served[path]()).encode()
+        number = path.removeprefix("/statuslists/")
+        if number.isdigit() and int(number) in self.statuses:
+            return 200, {"Content-Type": "application/statuslist+jwt"}, self.status_list(int(number)).encode()
+        return 404, {}, b""
+
+    # -- documents
+
+    def metadata(self):
+        return {
+            "issuer": self.url,
+            "jwks_uri": f"{self.url}/keys",
+            "spiffe_trust_domain": self.trust_domain,
+            "spiffe_bundle_endpoint": f"{self.url}/bundle",
+            "status_jwks_uri": f"{self.url}/status/keys",
+            "status_list_aggregation_endpoint": f"{self.url}/statuslists",
+        }
+
+    def bundle(self):
+        keys = [key.jwk(use="jwt-svid") for key in self.keys]
+        return {"keys": keys, "spiffe_sequence": self.sequence, "spiffe_refresh_hint": self.refresh_hint}
+
+    def status_keys(self):
+        return {"keys": [self.status_key.jwk(use="sig")]}
+
+    def aggregation(self):
+        return {"status_lists": [self.list_uri(number) for number in self.statuses]}
+
+    def list_uri(self, number=1):
+        return f"{self.url}/statuslists/{number}"
+
+    def status_list(self, number=1, *, seq=None, issued_at=None):
+        """A freshly signed status list token."""
+        now = self.now() if issued_at is None else issued_at
+        statuses = StatusList.pack(self.statuses[number], size=LIST_SIZE)
+        token = StatusListToken(self.list_uri(number), now, now + 60, 1, self.seq if seq is None else seq, statuses)
+        return token.sign(self.status_key.private, self.status_key.kid)
+
+    # -- changes
+
+    def now(self):
+        return int(time.time()) + self.clock_offset
+
+    def set_status(self, index, status, number=1):
+        """Revoke (1), suspend (2) or resume (0) a grant's index."""
+        self.statuses[number][index] = status
+        self.seq += 1
+
+    def rotate(self, key):
+        """Replace the signing keys with `key`."""
+        self.keys = [key]
+        self.sequence += 1
+
+    # -- tokens
+
+    def scope(self):
+        return {
+            "type": "agent_spend",
+            "version": 1,
+            "locations": ["https://api.example.com/v1/messages"],
+            "actions": ["invoke"],
+            "models": ["model-a"],
+            "spend_limits": [
+                {"amount": 50000, "unit": "USD", "decimals": 6, "interval": "per_authorization"},
+                {"amount": 20000000, "unit": "USD", "decimals": 6, "interval": "daily"},
+            ],
+            "funding": "jit",
+        }
+
+    def claims(
+        self, agent="planner", *, account="acme", index=412, number=1, now=None, jti="0190b6f0c0de00000001", **changes
+    ):
+        """The claims of a good token, with `changes`; a change to None leaves the claim out."""
+        now = self.now() if now is None else now
+        subject = f"spiffe://{self.trust_domain}/account/{account}/agent/{agent}"
+        claims = {
+            "iss": self.url,
+            "sub": subject,
+            "aud": AUDIENCE,
+            "iat": now,
+            "nbf": now,
+            "exp": now + 300,
+            "jti": jti,
+            "tenant": account,
+            "sub_profile": "ai_agent",
+            "parent_agent": subject.rpartition("/sub/")[0] or None,
+            "txn": "task-81",
+            "authorization_details": [self.scope()],
+            "trust_tier": None,
+            "status": {"status_list": {"idx": index, "uri": self.list_uri(number)}},
+            "cnf": None,
+        }
+        return {name: value for name, value in (claims | changes).items() if value is not None}
+
+    def token(self, *args, **changes):
+        """A signed agent token; the arguments are those of `claims`."""
+        return self.sign(self.claims(*args, **changes))
+
+    def sign(self, claims, key=None):
+        """Sign any claims (an object, or the exact bytes) as an agent token."""
+        key = key or self.keys[0]
+        payload = claims if isinstance(claims, bytes) else json.dumps(claims, separators=(",", ":")).encode()
+        return sign_compact({"alg": "ES256", "kid": key.kid, "typ": "JWT"}, payload, key.private)
+
+
+def _handler(issuer):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            status, headers, body = issuer.answer(self.path)
+            self.send_response(status)
+            for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
