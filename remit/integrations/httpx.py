@@ -56,6 +56,8 @@ def _with(request: httpx.Request, token: AgentToken) -> httpx.Request:
 def _may_repeat(request: httpx.Request, response: httpx.Response) -> bool:
     if response.status_code != httpx.codes.UNAUTHORIZED:
         return False
+    if response.request.headers.get("Authorization") != request.headers["Authorization"]:
+        return False  # a redirect to another origin has dropped the token: it is not this token that was refused
     try:
         _ = request.content
     except httpx.RequestNotRead:

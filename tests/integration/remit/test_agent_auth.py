@@ -91,8 +91,10 @@ def test_a_stream_is_not_repeated(post: Post, provider: FakeProvider, sidecar: F
     assert provider.calls[1:] == [("Bearer secret-1", b"ab")]
 
 
-def test_the_token_stays_with_its_provider(post: Post, provider: FakeProvider) -> None:
-    """A redirect to another origin does not take the token along, even when that answers 401."""
+def test_the_token_stays_with_its_provider(post: Post, provider: FakeProvider, sidecar: FakeSidecar) -> None:
+    """A redirect to another origin takes no token along, nor is one brought there when that answers 401."""
+    post(f"{provider.url}/ok", b"x")
+    sidecar.serial = 2
     with run_fake_provider() as other:
         provider.redirects["/"] = f"{other.url}/"
         assert post(f"{provider.url}/", b"x") == 401

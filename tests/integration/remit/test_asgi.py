@@ -11,13 +11,13 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 import remit
 from remit.errors import ScopeRefusedError
-from remit.integrations.asgi import Message, RemitMiddleware
+from remit.integrations.asgi import Message, Receive, RemitMiddleware, Scope, Send
 from tests.fakes.issuer import FakeIssuer
 
 
@@ -28,14 +28,6 @@ async def _who(request: Request) -> Response:
 async def _spend(request: Request) -> Response:
     request.scope["remit.credential"].authorize(location="https://api.example.com/elsewhere")
     return Response()
-
-
-async def _late(_: Request) -> Response:
-    async def parts() -> AsyncIterator[bytes]:
-        yield b"begun"
-        raise ScopeRefusedError("too late")
-
-    return StreamingResponse(parts())
 
 
 async def _healthy(request: Request) -> Response:
@@ -57,7 +49,6 @@ def make_app(verifier: remit.Verifier, *, enter: bool = False) -> Starlette:
     routes = [
         Route("/who", _who),
         Route("/spend", _spend),
-        Route("/late", _late),
         Route("/healthz", _healthy),
         Mount("/sub", routes=[Route("/who", _who)]),
         WebSocketRoute("/talk", _talk),
@@ -148,10 +139,22 @@ async def test_websocket(verifier: remit.Verifier, issuer: FakeIssuer) -> None:
     assert await _handshake(app, []) == [{"type": "websocket.close", "code": 1008}]
 
 
-def test_a_late_refusal_is_not_answered_twice(api: str, issuer: FakeIssuer) -> None:
+async def test_a_late_refusal_is_not_answered_twice(verifier: remit.Verifier, issuer: FakeIssuer) -> None:
     """Once an answer has begun, a refusal in the application breaks it off and is not sent into its middle."""
-    with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(f"{api}/late", headers={"Authorization": f"Bearer {issuer.token()}"})
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ScopeRefusedError("too late")
+
+    headers = [(b"authorization", b"Bearer " + issuer.token().encode())]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+    with pytest.raises(ScopeRefusedError):
+        await RemitMiddleware(late, verifier)(scope, send, send)
+    assert [message["type"] for message in sent] == ["http.response.start"]
 
 
 def test_an_unknown_connection_is_refused(verifier: remit.Verifier) -> None:

@@ -122,6 +122,19 @@ def test_a_refusal_drops_the_token(sidecar: FakeSidecar, client: Client, clock: 
         with pytest.raises(RefusedError, match="revoked") as refusal:
             client.token(AUDIENCE)
         assert (refusal.value.code, refusal.value.hint) == ("agent_not_active", "ask its owner")
+    sidecar.refusal = (503, {"code": "overloaded", "detail": "later"})
+    with pytest.raises(UnavailableError):
+        client.token(AUDIENCE)
+
+
+def test_a_sidecar_in_trouble_is_left_alone_for_a_while(sidecar: FakeSidecar, client: Client, clock: Clock) -> None:
+    """After a renewal that failed, the valid token is used without asking again for some seconds."""
+    client.token(AUDIENCE)
+    sidecar.refusal = (503, {"code": "overloaded", "detail": "later"})
+    for moment, asked in ((1200.0, 2), (1204.0, 2), (1205.0, 3)):
+        clock.now = moment
+        assert client.token(AUDIENCE).token == "secret-1"
+        assert len(sidecar.requests) == asked
 
 
 @pytest.mark.parametrize(
