@@ -115,6 +115,13 @@ async def test_other_algorithms_are_refused(provider: OIDCProvider, http: Aiohtt
     await refusal(attestor(provider, http), provider.sign(claims(provider), alg=alg))
 
 
+async def test_an_algorithm_has_to_be_configured(provider: OIDCProvider, http: AiohttpClient) -> None:
+    """A good signature by a published key is not enough when the provider does not sign that way."""
+    at = attestor(provider, http, algorithms=["RS256"])
+    assert await appraise(at, provider.keys[0].sign(claims(provider)))
+    assert "algorithm" in (await refusal(at, provider.keys[1].sign(claims(provider)))).detail
+
+
 async def test_an_unsigned_token_is_refused(provider: OIDCProvider, http: AiohttpClient) -> None:
     """`alg: none` with an empty signature, and a good token whose signature was cut off."""
     token = provider.sign(claims(provider))

@@ -12,6 +12,7 @@ from attestors.base import Appraisal, Origin
 from attestors.errors import EvidenceRefusedError
 from attestors.join_token import JoinTokenAttestor
 from attestors.process import ProcessAttestor, ProcessEvidence
+from issuer.attestation import store
 from issuer.attestation.service import AttestationService, use_up
 from issuer.errors import UnauthenticatedError
 from issuer.storage import Database, SQLiteDatabase, Transaction
@@ -77,6 +78,13 @@ async def test_a_join_token_used_twice_at_the_same_moment(service: AttestationSe
     winner = next(number for number, outcome in enumerate(outcomes) if outcome not in refused)
     assert await service.renew(f"key-{winner}", NOW)
     assert len(await audit(database)) == 2
+
+
+async def test_the_statement_itself_uses_a_token_once(database: Database) -> None:
+    """Also where two transactions run side by side, only one of them finds the token unused."""
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    assert await database.transaction(lambda tx: store.use_join_token(tx, digest, NOW))
+    assert not await database.transaction(lambda tx: store.use_join_token(tx, digest, NOW))
 
 
 async def test_one_key_is_one_sidecar(service: AttestationService) -> None:
