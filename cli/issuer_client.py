@@ -64,7 +64,7 @@ class IssuerClient:
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
             page = self.get(path, limit=size, after=str(after) if after is not None else None, **params)
-            items = _objects(page.get("items"))
+            items = _objects(page.get("items"))[:left]
             yield from items
             left = None if left is None else left - len(items)
             after = page.get("next")

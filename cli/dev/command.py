@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli.dev import domain
+from cli.dev import domain, registration
 from cli.dev.front import Front, cleaned_up, stand_in_front
 from cli.dev.processes import Process
 from cli.errors import report
@@ -65,7 +65,7 @@ def dev(
     by which a bare `remit` in it acts as the operator. Not for production: everything of your uid counts as the agent.
     """
     named = AgentName.parse(agent)
-    spend = SpendScope.parse(read_scope(scope)) if scope else domain.default_scope()
+    spend = SpendScope.parse(read_scope(scope)) if scope else registration.default_scope()
     front = stand_in_front()
     with cleaned_up(front):
         began = time.monotonic()

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -37,11 +37,13 @@ class Process:
         name: what people call it.
         pid: its process id.
         log: where its stdout and stderr go.
+        announcement: a pipe on which it tells that it serves, or None.
     """
 
     name: str
     pid: int
     log: Path
+    announcement: int | None = None
 
     @classmethod
     def start(cls, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> "Process":
@@ -51,6 +53,28 @@ class Process:
             child = fork_waiting(program, output=output.fileno())
         child.release()
         return cls(name, child.pid, log)
+
+    @classmethod
+    def start_announced(cls, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> "Process":
+        """Start a program that tells on `--ready-fd` when it serves."""
+        announcement, tell = os.pipe()
+        os.set_inheritable(tell, True)
+        started = cls.start(name, [*command, "--ready-fd", str(tell)], environment, log)
+        os.close(tell)
+        os.set_blocking(announcement, False)
+        return replace(started, announcement=announcement)
+
+    def has_announced(self) -> bool:
+        """Whether it serves; asked until it does, not after."""
+        if self.announcement is None:
+            return False
+        try:
+            said = os.read(self.announcement, 4096)
+        except BlockingIOError:
+            return False
+        if said:
+            os.close(self.announcement)
+        return bool(said)
 
     def exit_code(self) -> int | None:
         """Its exit code, or None while it runs; may be asked until it has ended, not after."""
@@ -78,7 +102,8 @@ def wait_until(ready: Callable[[], bool], processes: Sequence[Process], what: st
     deadline = time.monotonic() + _START_SECONDS
     while not ready():
         if time.monotonic() > deadline:
-            raise StartError(f"{what} is not ready after {_START_SECONDS:.0f} s: {processes[-1].last_words()}")
+            words = " | ".join(process.last_words() for process in processes)
+            raise StartError(f"{what} is not ready after {_START_SECONDS:.0f} s: {words}")
         event = signals.next_event(_POLL_SECONDS)
         if event is None:
             continue
