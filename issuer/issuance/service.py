@@ -20,13 +20,11 @@ from prometheus_client import Counter
 
 from attestors.errors import EvidenceRefusedError
 from issuer.errors import AuthorityChangedError
-from issuer.issuance import store
 from issuer.issuance.batching import Batcher
 from issuer.issuance.claims import ClaimsWriter
 from issuer.issuance.deciding import Verdict, decide_all
 from issuer.issuance.decision import Terms
-from issuer.issuance.matching import match
-from issuer.issuance.model import Candidate, Decision, IssuanceRequest, IssuedCredential, Opening
+from issuer.issuance.model import Decision, IssuanceRequest, IssuedCredential, Opening
 from issuer.issuance.opening import open_all
 from issuer.issuance.recording import Fate, Refusal, Signed, record
 from issuer.keys import KeyService, Purpose, Signer
@@ -105,14 +103,6 @@ class IssuanceService:
             StorageError: the database failed; nothing was issued.
         """
         return await self._batcher.submit(requests)
-
-    async def entitled(self, request: IssuanceRequest) -> Sequence[Candidate]:
-        """The entries that entitle the evidence of `request`, most specific first; nothing is issued or recorded.
-
-        Raises:
-            NotEntitledError: none does.
-        """
-        return match(request, await self._database.read(lambda tx: store.candidates(tx, request.selectors)))
 
     async def _issue(self, requests: Sequence[IssuanceRequest]) -> list[Outcome]:
         items = [_Pending(request) for request in requests]

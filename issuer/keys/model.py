@@ -37,6 +37,7 @@ class SigningKey(Struct, frozen=True):
         purpose: what it signs.
         instance: which issuer holds the private half.
         jwk: the public key, its required members.
+        created_at: unix seconds.
         activates_at: unix seconds from which it signs.
         retires_at: unix seconds from which it is no longer published; None until its successor is prepared.
         revoked: taken back; it neither signs nor is published.
@@ -46,6 +47,7 @@ class SigningKey(Struct, frozen=True):
     purpose: Purpose
     instance: str
     jwk: dict[str, str]
+    created_at: int
     activates_at: int
     retires_at: int | None
     revoked: bool

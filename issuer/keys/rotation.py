@@ -60,13 +60,16 @@ def plan(keys: KeySet, policy: KeyPolicy, successor: SigningKey, now: int) -> Ro
     )
 
 
-def new_key(policy: KeyPolicy, purpose: Purpose, kid: str, jwk: dict[str, str], *, activates_at: int) -> SigningKey:
-    """A key of this issuer that signs from `activates_at`."""
+def new_key(
+    policy: KeyPolicy, purpose: Purpose, kid: str, jwk: dict[str, str], *, now: int, activates_at: int
+) -> SigningKey:
+    """A key of this issuer, made at `now`, that signs from `activates_at`."""
     return SigningKey(
         kid=kid,
         purpose=purpose,
         instance=policy.instance,
         jwk=jwk,
+        created_at=now,
         activates_at=activates_at,
         retires_at=None,
         revoked=False,

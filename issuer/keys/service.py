@@ -87,7 +87,7 @@ class KeyService:
         now = change.now
         kid, private_key = self._files.create()
         activates_at = now + self._policy.prepare_seconds
-        successor = new_key(self._policy, purpose, kid, public_jwk(private_key), activates_at=activates_at)
+        successor = new_key(self._policy, purpose, kid, public_jwk(private_key), now=now, activates_at=activates_at)
 
         async def record(tx: Transaction) -> Rotation:
             rotation = plan(await store.load(tx), self._policy, successor, now)
@@ -108,8 +108,8 @@ class KeyService:
 
     async def _create_first(self, purpose: Purpose, *, now: int) -> None:
         kid, private_key = self._files.create()
-        key = new_key(self._policy, purpose, kid, public_jwk(private_key), activates_at=now)
-        await self._database.transaction(lambda tx: store.add(tx, key, now=now))
+        key = new_key(self._policy, purpose, kid, public_jwk(private_key), now=now, activates_at=now)
+        await self._database.transaction(lambda tx: store.add(tx, key))
         self._keys = await self._database.read(store.load)
 
 
@@ -118,7 +118,7 @@ async def _write(tx: Transaction, rotation: Rotation, change: Change) -> None:
     retired, prepared = rotation.active, rotation.prepared
     if retired.retires_at is not None:
         await store.retire(tx, retired.kid, retires_at=retired.retires_at)
-    await store.add(tx, prepared, now=change.now)
+    await store.add(tx, prepared)
     detail: dict[str, object] = {
         "purpose": prepared.purpose.value,
         "kid": prepared.kid,

@@ -8,11 +8,13 @@ from issuer.storage import Row, Transaction
 
 async def load(tx: Transaction) -> KeySet:
     """Every signing key."""
-    rows = await tx.fetch("SELECT kid, purpose, issuer, jwk, state, activates_at, retires_at FROM signing_keys")
+    rows = await tx.fetch(
+        "SELECT kid, purpose, issuer, jwk, state, created_at, activates_at, retires_at FROM signing_keys"
+    )
     return KeySet(tuple(_key(row) for row in rows))
 
 
-async def add(tx: Transaction, key: SigningKey, *, now: int) -> None:
+async def add(tx: Transaction, key: SigningKey) -> None:
     """Publish a new key."""
     await tx.execute(
         "INSERT INTO signing_keys (kid, purpose, issuer, jwk, created_at, activates_at, retires_at)"
@@ -21,7 +23,7 @@ async def add(tx: Transaction, key: SigningKey, *, now: int) -> None:
         key.purpose.value,
         key.instance,
         msgspec.json.encode(key.jwk).decode(),
-        now,
+        key.created_at,
         key.activates_at,
         key.retires_at,
     )
@@ -38,6 +40,7 @@ def _key(row: Row) -> SigningKey:
         purpose=Purpose(row["purpose"]),
         instance=row["issuer"],
         jwk=msgspec.json.decode(row["jwk"], type=dict[str, str]),
+        created_at=row["created_at"],
         activates_at=row["activates_at"],
         retires_at=row["retires_at"],
         revoked=row["state"] != "active",

@@ -287,14 +287,6 @@ async def test_a_revoked_key_signs_nothing_that_leaves(core):
     assert (await refusal(core, request(UID))).code == "authority_changed"
 
 
-async def test_what_entitles_can_be_asked_without_issuing(core):
-    """A sidecar asks which agents a workload is; nothing is recorded."""
-    await core.register("acme/planner", UID)
-    (entry,) = await core.issuance.entitled(request(UID))
-    assert entry.agent == "acme/planner"
-    assert await core.audit.query(AuditQuery(kind="issuance")) == []
-
-
 async def test_claims_are_plain_json(core):
     """An audience with quotes and a task cannot break out of their strings."""
     await core.register("acme/planner", UID)

@@ -1,0 +1,106 @@
+"""The composition root: the one place where an issuer is put together.
+
+It takes the database as a port, so that a test can stand between the services and the disk.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from attestors.configuring import AttestorHost
+from attestors.http_client import AiohttpClient
+from attestors.plugins import load_attestors
+from issuer.attestation import AttestationService, ProofGate
+from issuer.attestation.nonces import NonceSource
+from issuer.audit.service import AuditLog
+from issuer.authority.service import Authority
+from issuer.config import Config
+from issuer.did import DIDService
+from issuer.issuance import IssuancePolicy, IssuanceService
+from issuer.issuance.claims import ClaimsWriter
+from issuer.keys import KeyPolicy, KeyService
+from issuer.keys.files import KeyFiles
+from issuer.registry.service import Registry
+from issuer.services import Services
+from issuer.status.service import StatusLists
+from issuer.status.signing import StatusSigner
+from issuer.storage import Database
+from remit.replay import ReplayCache
+
+_PROOFS_REMEMBERED: Final = 1_000_000
+"""A proof is remembered for about a minute: this many allow some 10,000 requests a second."""
+
+
+def system_clock_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def open_keys(config: Config, database: Database) -> KeyService:
+    """The signing keys of the configured data folder; not started yet."""
+    policy = KeyPolicy(
+        instance=config.keys.instance,
+        prepare_seconds=config.keys.prepare_seconds,
+        overlap_seconds=config.tokens.ttl_seconds + config.tokens.leeway_seconds,
+    )
+    return KeyService(database, KeyFiles(config.keys_dir), policy)
+
+
+async def open_services(
+    config: Config,
+    database: Database,
+    client: AiohttpClient,
+    *,
+    clock_ms: Callable[[], int] = system_clock_ms,
+) -> Services:
+    """Put an issuer together on `database`, and load its keys.
+
+    Args:
+        config: checked, with its public URL known.
+        database: open, and nobody else's.
+        client: what attestors fetch documents with.
+        clock_ms: milliseconds since the epoch.
+
+    Raises:
+        ConfigurationError: a key is missing or damaged, or an attestor's settings are wrong.
+    """
+    now = clock_ms() // 1000
+    keys = open_keys(config, database)
+    await keys.start(now=now)
+    statuses = StatusLists(database)
+    await statuses.prepare(now)
+    attestors = load_attestors(
+        _attestor_settings(config), AttestorHost(config.url, config.domain, config.tokens.leeway_seconds, client)
+    )
+    return Services(
+        config=config,
+        clock_ms=clock_ms,
+        database=database,
+        keys=keys,
+        registry=Registry(database),
+        authority=Authority(database, trust_domain=config.domain, host=config.host, clock_ms=clock_ms),
+        audit=AuditLog(database),
+        statuses=statuses,
+        status_signer=StatusSigner(database, statuses, keys, config.url),
+        attestation=AttestationService(database, attestors),
+        proofs=_proof_gate(config),
+        issuance=_issuance(config, database, keys, clock_ms),
+        dids=DIDService(database, issuer=config.url, host=config.host, trust_domain=config.domain),
+    )
+
+
+def _proof_gate(config: Config) -> ProofGate:
+    used = ReplayCache(_PROOFS_REMEMBERED)
+    return ProofGate(config.url, NonceSource(secrets.token_bytes(32)), used, config.tokens.leeway_seconds)
+
+
+def _issuance(config: Config, database: Database, keys: KeyService, clock_ms: Callable[[], int]) -> IssuanceService:
+    policy = IssuancePolicy(config.tokens.ttl_seconds, config.tokens.task_ttl_seconds)
+    return IssuanceService(database, keys, ClaimsWriter(config.url, config.domain), policy, clock_ms)
+
+
+def _attestor_settings(config: Config) -> Mapping[str, object]:
+    """Each attestor's part of the configuration, by name; those that have none are left out."""
+    own: dict[str, object] = {"oidc": list(config.oidc), "spiffe": list(config.spiffe)}
+    return {name: settings for name, settings in own.items() if settings} | config.attestors

@@ -1,0 +1,140 @@
+"""`POST /v1/issue`: credentials for the workloads of one sidecar, up to 256 at once.
+
+Each request has its own outcome, in its place: credentials, or a problem document.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Final
+
+import msgspec
+from aiohttp import web
+
+from attestors.base import Origin
+from issuer.attestation import ActiveSidecar
+from issuer.audit.model import AuditRecord, Outcome
+from issuer.http.answers import answer
+from issuer.http.problems import Problem, problem
+from issuer.http.requests import decode, read_body
+from issuer.http.scopes import parse_details
+from issuer.http.sidecars import SidecarGate
+from issuer.issuance import Caller, IssuanceRequest, IssuedCredential
+from issuer.services import Services
+from remit.errors import RemitError
+from remit.ids import AgentName
+
+_MOST: Final = 256
+
+
+class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is asked for one workload; see `issuer.issuance.IssuanceRequest`."""
+
+    evidence: msgspec.Raw
+    audience: str
+    agent: str | None = None
+    task: str | None = None
+    authorization_details: msgspec.Raw | None = None
+    reason: str | None = None
+    ttl_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class IssueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A batch."""
+
+    requests: Annotated[list[Wanted], msgspec.Meta(min_length=1, max_length=_MOST)]
+
+
+class Issued(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One credential."""
+
+    agent: str
+    spiffe_id: str
+    token: str
+    issued_at: int
+    expires_at: int
+    grant: str
+    task: str | None = None
+
+
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The outcome of one request: credentials, at least one, or a problem."""
+
+    credentials: Sequence[Issued] | None = None
+    problem: Problem | None = None
+
+
+class IssueAnswer(msgspec.Struct, frozen=True):
+    """The outcomes, in the order of the requests."""
+
+    results: Sequence[Result]
+
+
+def routes(services: Services, gate: SidecarGate) -> Iterable[web.RouteDef]:
+    """The route of issuance for sidecars."""
+    return [web.post("/v1/issue", _IssueEndpoint(services, gate).handle)]
+
+
+class _IssueEndpoint:
+    """Issuance for sidecars."""
+
+    def __init__(self, services: Services, gate: SidecarGate) -> None:
+        self._services = services
+        self._gate = gate
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Appraise all evidence, then issue for all that was accepted, together."""
+        body = await read_body(request)
+        sidecar = await self._gate.admit(request, body)
+        wanted = decode(body, IssueRequest).requests
+        if len(wanted) == 1:  # the usual case pays for no task
+            appraised = [await self._appraised(sidecar, wanted[0])]
+        else:
+            appraised = await asyncio.gather(*(self._appraised(sidecar, one) for one in wanted))
+        accepted = [one for one in appraised if isinstance(one, IssuanceRequest)]
+        outcomes = iter(await self._services.issuance.issue(accepted) if accepted else ())
+        return answer(
+            IssueAnswer(
+                [
+                    _result(next(outcomes)) if isinstance(one, IssuanceRequest) else Result(problem=one)
+                    for one in appraised
+                ]
+            )
+        )
+
+    async def _appraised(self, sidecar: ActiveSidecar, wanted: Wanted) -> IssuanceRequest | Problem:
+        """The request once its evidence is judged; its refusal is recorded."""
+        try:
+            appraisal = await self._services.attestation.appraise(
+                bytes(wanted.evidence), Origin.SIDECAR, self._services.now()
+            )
+            details = wanted.authorization_details
+            return IssuanceRequest(
+                caller=Caller(sidecar.actor, sidecar.id),
+                appraisal=appraisal,
+                audience=wanted.audience,
+                agent=None if wanted.agent is None else AgentName.parse(wanted.agent),
+                task=wanted.task,
+                scope=None if details is None else parse_details(bytes(details)),
+                reason=wanted.reason,
+                ttl_seconds=wanted.ttl_seconds,
+            )
+        except RemitError as error:
+            refusal = problem(error)
+            await self._record(sidecar, refusal)
+            return refusal
+
+    async def _record(self, sidecar: ActiveSidecar, refusal: Problem) -> None:
+        detail: dict[str, object] = {"code": refusal.code, "why": refusal.detail}
+        record = AuditRecord(self._services.clock_ms(), "issuance", Outcome.REFUSED, sidecar.actor, detail=detail)
+        await self._services.audit.record_refusal(refusal.code, record)
+
+
+def _result(outcome: Sequence[IssuedCredential] | RemitError) -> Result:
+    if isinstance(outcome, RemitError):
+        return Result(problem=problem(outcome))
+    return Result(
+        credentials=[
+            Issued(one.agent, one.spiffe_id, one.token, one.issued_at, one.expires_at, one.grant, one.task)
+            for one in outcome
+        ]
+    )

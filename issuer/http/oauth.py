@@ -1,0 +1,64 @@
+"""The OAuth edge: forms in, and errors in OAuth's shape (RFC 6749 section 5.2, RFC 8693 section 2.2.2, RFC 9396 section 5)."""
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from issuer.http.answers import answer
+from issuer.http.problems import problem
+from remit.errors import InvalidInputError, RemitError
+
+FORM: Final = "application/x-www-form-urlencoded"
+"""The content type of a form."""
+
+_MAX_FIELDS: Final = 32
+
+_OAUTH_CODES: Final = {
+    "unsupported_grant_type": "unsupported_grant_type",
+    "invalid_scope": "invalid_scope",
+    "invalid_target": "invalid_target",
+    "scope_too_wide": "invalid_authorization_details",
+    "invalid_authorization_details": "invalid_authorization_details",
+    "overloaded": "temporarily_unavailable",
+    "storage_unavailable": "temporarily_unavailable",
+    "evidence_unavailable": "temporarily_unavailable",
+    "internal": "server_error",
+}
+
+
+def parse_form(body: bytes) -> Mapping[str, str]:
+    """Read a form; a parameter without a value counts as left out (RFC 6749 section 3.2).
+
+    Raises:
+        InvalidInputError: not a form, too many parameters, or one that comes twice.
+    """
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=_MAX_FIELDS,
+        )
+    except ValueError as error:
+        raise InvalidInputError("the body is not a form", code="malformed_request") from error
+    form = dict(fields)
+    if len(form) < len(fields):
+        raise InvalidInputError("a parameter comes twice", code="malformed_request", hint="send each parameter once")
+    return {name: value for name, value in form.items() if value}
+
+
+def oauth_error(error: RemitError) -> web.Response:
+    """The response that answers a token request with an error; our own `code` and `hint` stand beside OAuth's members."""
+    document = problem(error)
+    status = document.status if document.status in (413, 415, 503) else 400
+    if document.status == 500:
+        status = 500
+    members = {
+        "error": _OAUTH_CODES.get(error.code) or _OAUTH_CODES.get(document.code, "invalid_request"),
+        "error_description": document.detail,
+        "code": document.code,
+    }
+    return answer(members | ({"hint": document.hint} if document.hint else {}), status)

@@ -1,0 +1,37 @@
+"""The web application: every route, and what surrounds them.
+
+From the outside in: metering (time, a name for the request), then problems (whatever goes wrong becomes a problem document and
+leaves an audit record), then the route. Bodies are bounded before they are read.
+"""
+
+from aiohttp import web
+
+from issuer.http import admin, did, discovery, health, issue, keys, status, token
+from issuer.http.attest import AttestRoutes
+from issuer.http.metering import metered
+from issuer.http.middleware import problems_and_records
+from issuer.http.operators import OperatorGate
+from issuer.http.requests import MAX_BODY_BYTES
+from issuer.http.sidecars import SidecarGate, send_nonce
+from issuer.services import Services
+
+
+def make_app(services: Services) -> web.Application:
+    """The application that serves `services`."""
+    app = web.Application(
+        middlewares=[metered, problems_and_records(services.audit, services.clock_ms)],
+        client_max_size=MAX_BODY_BYTES,
+    )
+    operators = OperatorGate(services.registry, services.clock_ms)
+    sidecars = SidecarGate(services)
+    app.add_routes(discovery.routes(services.config))
+    app.add_routes(keys.routes(services, operators))
+    app.add_routes(status.routes(services))
+    app.add_routes(did.routes(services))
+    app.add_routes(health.routes(services, operators))
+    app.add_routes(token.routes(services))
+    app.add_routes(issue.routes(services, sidecars))
+    app.add_routes(AttestRoutes(services, sidecars).routes())
+    app.add_routes(admin.routes(services))
+    app.on_response_prepare.append(send_nonce)
+    return app

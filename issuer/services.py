@@ -1,0 +1,55 @@
+"""The domain services of one issuer, put together: what the HTTP edge is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from issuer.attestation import AttestationService, ProofGate
+from issuer.audit.service import AuditLog
+from issuer.authority.service import Authority
+from issuer.config import Config
+from issuer.did import DIDService
+from issuer.issuance import IssuanceService
+from issuer.keys import KeyService
+from issuer.registry.service import Registry
+from issuer.status.service import StatusLists
+from issuer.status.signing import StatusSigner
+from issuer.storage import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one issuer is made of; `issuer.app` builds it.
+
+    Attributes:
+        config: its configuration, with the public URL known.
+        clock_ms: milliseconds since the epoch.
+        database: where everything is kept.
+        keys: signing keys.
+        registry: accounts, agents, entries, grants, sidecars, operators.
+        authority: suspend, resume, revoke.
+        audit: the log.
+        statuses: status lists.
+        status_signer: the same, signed.
+        attestation: joining, sessions, appraisal.
+        proofs: proofs of possession by sidecars.
+        issuance: agent tokens.
+        dids: DID documents.
+    """
+
+    config: Config
+    clock_ms: Callable[[], int]
+    database: Database
+    keys: KeyService
+    registry: Registry
+    authority: Authority
+    audit: AuditLog
+    statuses: StatusLists
+    status_signer: StatusSigner
+    attestation: AttestationService
+    proofs: ProofGate
+    issuance: IssuanceService
+    dids: DIDService
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return self.clock_ms() // 1000

@@ -1,0 +1,80 @@
+"""Running an issuer: start in order, tell who waits that it is ready, and stop without losing what is in flight."""
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack
+
+import structlog
+from aiohttp import web
+
+from attestors.http_client import AiohttpClient
+from issuer.app import open_services
+from issuer.config import Config
+from issuer.config.checks import check_private
+from issuer.http.server import make_app
+from issuer.listening import bind, tls_context
+from issuer.storage import SQLiteDatabase
+
+_log = structlog.get_logger("remit.issuer")
+_BACKLOG = 1024
+
+
+async def serve(config: Config, *, ready_fd: int | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then stop accepting, finish what is in flight, and close the database.
+
+    Args:
+        config: checked.
+        ready_fd: a file descriptor on which to write the public URL and a newline, once requests are accepted; it is
+            closed then. A launcher that reads it sees the end of the file if the issuer could not start.
+
+    Raises:
+        ConfigurationError: the issuer cannot or must not start.
+        StorageError: the database is in use by another issuer, or broken.
+    """
+    stopping = _on_signals()
+    async with AsyncExitStack() as stack:
+        url = await start(config, stack)
+        _log.info("ready", url=url)
+        _tell(ready_fd, url)
+        await stopping.wait()
+        _log.info("stopping")
+    _log.info("stopped")
+
+
+async def start(config: Config, stack: AsyncExitStack) -> str:
+    """Start serving; `stack` stops it again. Returns the public URL.
+
+    Raises:
+        ConfigurationError: the issuer cannot or must not start.
+        StorageError: the database is in use by another issuer, or broken.
+    """
+    check_private(config.database_path.parent, "the data folder")
+    context = tls_context(config.http)
+    listener = stack.enter_context(bind(config.http))
+    config = config.listening_on(listener.getsockname()[1])
+    database = SQLiteDatabase(config.database_path)
+    stack.push_async_callback(database.close)
+    client = AiohttpClient()
+    stack.push_async_callback(client.close)
+    app = make_app(await open_services(config, database, client))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=config.http.shutdown_seconds)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listener, ssl_context=context, backlog=_BACKLOG).start()
+    return config.url
+
+
+def _on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+def _tell(ready_fd: int | None, url: str) -> None:
+    if ready_fd is None:
+        return
+    with os.fdopen(ready_fd, "w", encoding="utf-8") as waiting:
+        waiting.write(f"{url}\n")
