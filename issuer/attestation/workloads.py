@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from attestors.base import Appraisal
 from issuer.errors import NotEntitledError
 from issuer.issuance import store
 from issuer.issuance.matching import match
@@ -26,13 +27,13 @@ class EntitledAgent(Struct, frozen=True):
 
 
 async def entitled_agents(
-    database: Database, selectors: frozenset[str], caller: Caller, agent: AgentName | None, audience: str
+    database: Database, appraisal: Appraisal, caller: Caller, agent: AgentName | None, audience: str
 ) -> tuple[EntitledAgent, ...]:
-    """The active agents that `selectors` entitle to, the most specific entry first.
+    """The active agents that evidence entitles to, the most specific entry first.
 
     Args:
         database: the registry.
-        selectors: what the evidence showed.
+        appraisal: what the evidence showed.
         caller: who showed it.
         agent: the only one that is of interest, or None.
         audience: for whom a credential would be; no decision rests on it.
@@ -40,10 +41,10 @@ async def entitled_agents(
     Raises:
         NotEntitledError: no entry matches (`no_entry`), or no agent that one is for is active (`agent_not_active`).
     """
-    request = IssuanceRequest(caller=caller, selectors=selectors, audience=audience, agent=agent)
+    request = IssuanceRequest(caller=caller, appraisal=appraisal, audience=audience, agent=agent)
 
     async def work(tx: Transaction) -> Sequence[Candidate]:
-        matched = match(request, await store.candidates(tx, selectors))
+        matched = match(request, await store.candidates(tx, appraisal.selectors))
         chains = await store.chains(tx, {candidate.agent_id for candidate in matched})
         return [
             candidate for candidate in matched if all(node.state is State.ACTIVE for node in chains[candidate.agent_id])
