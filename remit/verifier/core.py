@@ -79,8 +79,8 @@ class Accepted(NamedTuple):
     uri: str
     byte: int
     shift: int
-    begins: float
-    ends: float
+    begins: int
+    ends: int
 
 
 class Presented(NamedTuple):
@@ -211,12 +211,7 @@ def _check_times(claims: AgentClaims, rules: Rules) -> None:
 
 
 def _accept(claims: AgentClaims, state: IssuerState, leeway: int) -> Accepted:
-    subject = _subject(claims.sub)
-    parent = None if claims.parent_agent is UNSET else claims.parent_agent
-    if subject.trust_domain != state.metadata.trust_domain.name:
-        raise TokenInvalidError("the subject is of another trust domain than the issuer", code="wrong_trust_domain")
-    if claims.tenant != subject.agent.account or parent != subject.parent_id:
-        raise TokenInvalidError("tenant or parent_agent does not agree with the subject", code="claims_refused")
+    subject = _check_subject(claims, state)
     status = claims.status.status_list
     if status.uri not in state.lists:
         raise _unknown_list()
@@ -227,7 +222,7 @@ def _accept(claims: AgentClaims, state: IssuerState, leeway: int) -> Accepted:
         account=subject.agent.account,
         audience=claims.aud,
         task=None if claims.txn is UNSET else claims.txn,
-        scope=SpendScope.parse(bytes(claims.authorization_details[0])),
+        scope=_check_scope(claims),
         issued_at=claims.iat,
         expires_at=claims.exp,
         jti=claims.jti,
@@ -235,9 +230,28 @@ def _accept(claims: AgentClaims, state: IssuerState, leeway: int) -> Accepted:
         key_thumbprint=None if claims.cnf is UNSET else claims.cnf.jkt,
         parent_agent=subject.parent,
     )
-    begins = max(claims.iat, claims.nbf) - leeway
-    ends = claims.exp + leeway
-    return Accepted(credential, status.uri, status.idx >> 2, (status.idx & 3) * 2, float(begins), float(ends))
+    begins = max(claims.nbf, claims.iat)
+    return Accepted(credential, status.uri, status.idx >> 2, (status.idx & 3) * 2, begins - leeway, claims.exp + leeway)
+
+
+def _check_subject(claims: AgentClaims, state: IssuerState) -> "_Subject":
+    try:
+        subject = _subject(claims.sub)
+    except InvalidInputError as error:
+        raise TokenInvalidError(error.detail, code="invalid_subject", hint=error.hint) from error
+    if subject.trust_domain != state.metadata.trust_domain.name:
+        raise TokenInvalidError("the subject is of another trust domain than the issuer", code="wrong_trust_domain")
+    parent = None if claims.parent_agent is UNSET else claims.parent_agent
+    if claims.tenant != subject.agent.account or parent != subject.parent_id:
+        raise TokenInvalidError("tenant or parent_agent does not agree with the subject", code="claims_refused")
+    return subject
+
+
+def _check_scope(claims: AgentClaims) -> SpendScope:
+    try:
+        return SpendScope.parse(bytes(claims.authorization_details[0]))
+    except InvalidInputError as error:
+        raise TokenInvalidError(error.detail, code="invalid_scope", hint=error.hint) from error
 
 
 class _Subject(NamedTuple):

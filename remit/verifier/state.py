@@ -93,7 +93,7 @@ class TokenKeys:
         return {kid: key.key for kid, key in self._keys.items()} == {kid: key.key for kid, key in keys.items()}
 
     def _read(self, header: str) -> Check:
-        members = strict_json(b64url_decode(header), max_bytes=1024, max_depth=1)
+        members = strict_json(b64url_decode(header), max_bytes=1024, max_depth=2)
         if not isinstance(members, dict) or members.keys() != _HEADER_NAMES or members["typ"] != "JWT":
             raise TokenInvalidError("the header is not exactly alg, kid and typ JWT", code="header_refused")
         alg, kid = members["alg"], members["kid"]
