@@ -13,16 +13,16 @@ import uvloop
 
 from remit.errors import ConfigurationError, RemitError
 from sidecar.app import Sidecar, ready_line
-from sidecar.config import SidecarConfig, load
+from sidecar.config import SidecarConfig, join_token, load
 from sidecar.logs import configure
 
 
-async def _serve(config: SidecarConfig) -> None:
+async def _serve(config: SidecarConfig, token: str | None) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with Sidecar(config, os.environ) as sidecar:
+    async with Sidecar(config, token) as sidecar:
         stopped = asyncio.create_task(stopping.wait())
         ready = asyncio.create_task(sidecar.become_ready())
         await asyncio.wait([stopped, ready], return_when=asyncio.FIRST_COMPLETED)
@@ -45,12 +45,13 @@ def main() -> int:
     """Run the sidecar; return its exit code."""
     try:
         config = load(sys.argv[1:], os.environ)
+        token = join_token(config, os.environ)
     except ConfigurationError as error:
         print(f"sidecar: {error}", file=sys.stderr)  # noqa: T201 - logging is not configured yet
         return 2
     configure(config.log_level, config.log_format)
     try:
-        uvloop.run(_serve(config))
+        uvloop.run(_serve(config, token))
     except RemitError as error:
         print(f"sidecar: {error}", file=sys.stderr)  # noqa: T201 - one line for whoever started it
         return 2 if error.code == ConfigurationError.default_code else 1

@@ -6,7 +6,6 @@ sidecar is enrolled and knows the issuer's keys. An issuer that is away delays t
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +19,7 @@ from remit.errors import ConfigurationError, RemitError, UnavailableError
 from sidecar.batching import Batcher
 from sidecar.bundles import Bundles
 from sidecar.cache import AnswerCache
-from sidecar.config import SidecarConfig, join_token
+from sidecar.config import SidecarConfig
 from sidecar.enrolment import Enrolment
 from sidecar.errors import IssuerRefusedError
 from sidecar.http_api import HTTPAPI, encode_token
@@ -45,17 +44,15 @@ _STREAMS_END_SECONDS = 0.2
 class Sidecar:
     """One sidecar, from its configuration; enter it to serve."""
 
-    def __init__(self, config: SidecarConfig, environment: Mapping[str, str]) -> None:
-        """Raises `ConfigurationError` when the state folder or the join token cannot be used."""
+    def __init__(self, config: SidecarConfig, join_token: str | None = None) -> None:
+        """Raises `ConfigurationError` when the state folder cannot be used; `join_token` is needed the first time."""
         self._config = config
         self._stack = contextlib.AsyncExitStack()
         tls = config.tls()
         self._state = StateDir.open(Path(config.state_dir))
         self._stack.callback(self._state.close)
         self._client = IssuerClient(config.issuer, self._state.key(), tls=tls)
-        self._enrolment = Enrolment(
-            self._client, self._state, join_token=join_token(config, environment), name=config.name
-        )
+        self._enrolment = Enrolment(self._client, self._state, join_token=join_token, name=config.name)
         self._metrics = Metrics()
         self._bundles = Bundles()
         self._trust = Trust(config.issuer, self._bundles.update, tls=tls)

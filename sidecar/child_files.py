@@ -64,7 +64,7 @@ def read_script(handle: ProcessHandle, path: str) -> Script:
     Raises:
         ProcessRefusedError: as `open_in_root`, or no regular file of at most 64 MiB, or written to meanwhile.
     """
-    descriptor = open_in_root(handle, path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = open_in_root(handle, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     with os.fdopen(descriptor, "rb") as file:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MAX_SCRIPT_BYTES:
@@ -89,7 +89,7 @@ def open_in_root(handle: ProcessHandle, path: str, flags: int) -> int:
             hint="run the sidecar as root or with CAP_SYS_PTRACE",
         ) from error
     try:
-        how = _OpenHow(flags | os.O_CLOEXEC | os.O_NOCTTY, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+        how = _OpenHow(flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
         found = _libc.syscall(_SYS_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
     finally:
         os.close(root)

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from remit.errors import ConfigurationError
 from remit.verifier.fetch import check_origin
+from sidecar.state import has_joined
 
 _PREFIX = "REMIT_SIDECAR_"
 _OF_AGENTS = frozenset({"REMIT_SIDECAR_SOCKET"})  # told to agents, not to the sidecar
@@ -101,7 +102,7 @@ def load(arguments: Sequence[str], environment: Mapping[str, str]) -> SidecarCon
 
 
 def join_token(config: SidecarConfig, environment: Mapping[str, str]) -> str | None:
-    """The join token, if one was given.
+    """The join token, if one was given. A file that is gone by now does no harm to a sidecar that has joined.
 
     Raises:
         ConfigurationError: the file cannot be read, or is empty.
@@ -111,6 +112,8 @@ def join_token(config: SidecarConfig, environment: Mapping[str, str]) -> str | N
     try:
         token = Path(config.join_token_file).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, FileNotFoundError) and has_joined(Path(config.state_dir)):
+            return None
         raise ConfigurationError(f"join_token_file {config.join_token_file!r} cannot be read") from error
     if not token:
         raise ConfigurationError(f"join_token_file {config.join_token_file!r} is empty")

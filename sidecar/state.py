@@ -13,6 +13,8 @@ from msgspec import Struct
 
 from remit.errors import ConfigurationError
 
+_MEMBERSHIP = "membership.json"
+
 
 class Membership(Struct, frozen=True, forbid_unknown_fields=True):
     """What the sidecar joined as.
@@ -86,7 +88,7 @@ class StateDir:
         Raises:
             ConfigurationError: the file does not parse.
         """
-        path = self._path / "membership.json"
+        path = self._path / _MEMBERSHIP
         try:
             return msgspec.json.decode(path.read_bytes(), type=Membership)
         except FileNotFoundError:
@@ -96,7 +98,7 @@ class StateDir:
 
     def remember(self, membership: Membership) -> None:
         """Keep what the sidecar joined as."""
-        self._write("membership.json", msgspec.json.encode(membership))
+        self._write(_MEMBERSHIP, msgspec.json.encode(membership))
 
     def close(self) -> None:
         """Unlock the folder."""
@@ -118,6 +120,11 @@ class StateDir:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def has_joined(path: Path) -> bool:
+    """Whether the sidecar whose state folder is `path` has joined before."""
+    return (path / _MEMBERSHIP).exists()
 
 
 def _encode(key: ec.EllipticCurvePrivateKey) -> bytes:
