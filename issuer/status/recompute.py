@@ -17,13 +17,14 @@ _WORST: Final = (
     "CASE WHEN 'revoked' IN ({0}) THEN 'revoked' WHEN 'suspended' IN ({0}) THEN 'suspended' ELSE 'active' END"
 )
 _VALUE: Final = "CASE WHEN 'revoked' IN ({0}) THEN 1 WHEN 'suspended' IN ({0}) THEN 2 ELSE 0 END"
+# It begins with UPDATE, its CTE inside, because sqlite3 counts the rows that a statement changed only then.
 _RECOMPUTE: Final = """
-WITH RECURSIVE tree (agent_id, worst) AS (
-    SELECT id, {root_worst} FROM agents WHERE {root}
-    UNION ALL
-    SELECT agents.id, {child_worst} FROM agents JOIN tree ON agents.parent_id = tree.agent_id
-)
 UPDATE status_indexes SET value = fresh.value FROM (
+    WITH RECURSIVE tree (agent_id, worst) AS (
+        SELECT id, {root_worst} FROM agents WHERE {root}
+        UNION ALL
+        SELECT agents.id, {child_worst} FROM agents JOIN tree ON agents.parent_id = tree.agent_id
+    )
     SELECT grants.status_list AS list, grants.status_index AS idx, {value} AS value
     FROM tree JOIN grants ON grants.agent_id = tree.agent_id LEFT JOIN grants AS opener ON opener.id = grants.parent_id
     WHERE grants.status_list IS NOT NULL{some_grants}
