@@ -26,6 +26,7 @@ async def metered(request: web.Request, handler: Handler) -> web.StreamResponse:
     with structlog.contextvars.bound_contextvars(request=name):
         response = await handler(request)
     response.headers["X-Request-Id"] = name
+    response.headers["Server"] = "remit"
     resource = request.match_info.route.resource
     route = "unknown" if resource is None else resource.canonical
     _seconds.labels(route, f"{response.status // 100}xx").observe(time.perf_counter() - began)
