@@ -153,9 +153,9 @@ class Refresher:
         if not self._loaded.wait(seconds):
             self.stop()
             missing = [reader.issuer for reader in self._readers if reader.issuer not in self._complete]
-            why = "; ".join(self._failures.get(issuer, f"{issuer} did not answer") for issuer in missing)
+            why = "; ".join(f"{issuer}: {self._failures.get(issuer, 'no answer yet')}" for issuer in missing)
             raise UnavailableError(
-                f"the issuer could not be loaded within {seconds:g} s: {why}",
+                f"not loaded within {seconds:g} s: {why}",
                 hint="check that the issuer runs and that its url is right",
             )
 

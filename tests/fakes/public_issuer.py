@@ -1,5 +1,6 @@
 """The public half of an issuer: real HTTP on loopback, real signatures, and a switch for each way to misbehave."""
 
+import contextlib
 import json
 import threading
 import time
@@ -36,7 +37,7 @@ class PublicIssuer:
     """Serves metadata, bundle, status keys and status lists; a context manager.
 
     `answers[path]` replaces what is served there: a function from the request's path to `(status, headers, body)`.
-    `paused` makes every answer wait. `requests` holds the paths asked for, in order.
+    `pause()` makes every answer wait, `drip_seconds` sends one byte at a time. `requests` holds the paths asked for, in order.
     """
 
     def __init__(self, trust_domain=TRUST_DOMAIN, *, url=None):
@@ -47,6 +48,7 @@ class PublicIssuer:
         self.refresh_hint = 300
         self.seq = 1
         self.clock_offset = 0
+        self.drip_seconds = 0.0
         self.statuses: dict[int, dict[int, int]] = {1: {}, 2: {}}
         self.answers: dict[str, Callable[[str], tuple[int, dict[str, str], bytes]]] = {}
         self.requests: list[str] = []
@@ -207,9 +209,20 @@ def _handler(issuer):
             for name, value in ({"Content-Length": str(len(body))} | headers).items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            for part in _parts(body, issuer.drip_seconds):
+                self.wfile.write(part)
+
+        def handle(self):
+            with contextlib.suppress(ConnectionError):  # the client gave up: that is what some tests are about
+                super().handle()
 
         def log_message(self, *_):
             pass
 
     return Handler
+
+
+def _parts(body, drip_seconds):
+    if not drip_seconds:
+        return [body]
+    return (time.sleep(drip_seconds) or body[place : place + 1] for place in range(len(body)))
