@@ -8,12 +8,12 @@ from aiohttp import web
 
 from attestors.base import Appraisal, Origin
 from issuer.attestation import ActiveSidecar, Session
-from issuer.attestation.workloads import EntitledAgent, entitled_agents
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.http.answers import answer
 from issuer.http.problems import Problem, problem
 from issuer.http.requests import decode, read_body
 from issuer.http.sidecars import SidecarGate
+from issuer.issuance.entitlement import EntitledAgent, entitled_agents
 from issuer.issuance.model import Caller
 from issuer.services import Services
 from remit.errors import RemitError

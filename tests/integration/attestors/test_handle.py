@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -140,6 +140,31 @@ def test_a_caller_under_another_uid(call: Call, interpreter: Path) -> None:
     with caller.handle() as handle:
         evidence = collect(handle, ExecutableReader())
     assert (evidence.uid, evidence.gid, evidence.groups) == (12345, 12345, [])
+
+
+@pytest.fixture
+def without_ptrace() -> Iterator[None]:
+    """Act as a user who may trace nobody else's processes."""
+    os.seteuid(23456)
+    yield
+    os.seteuid(0)
+
+
+@root_only
+def test_a_sidecar_that_may_not_trace_still_knows_who_calls(
+    call: Call, interpreter: Path, request: pytest.FixtureRequest
+) -> None:
+    """Uid and control group are shown to everybody; the program is not, so nothing is said about it."""
+    caller = call(interpreter, uid=12345)
+    request.getfixturevalue("without_ptrace")
+    with caller.handle() as handle:
+        assert not handle.stat().shows_addresses
+        evidence = collect(handle, ExecutableReader())
+        assert (evidence.uid, evidence.executable, evidence.executable_sha256) == (12345, None, None)
+        assert evidence.cgroup is not None
+        caller.tell("import os; os.execv('/bin/sh', ['/bin/sh', '-c', 'echo done; read line'])")
+        with pytest.raises(ProcessRefusedError, match="executed another program"):
+            handle.recheck()
 
 
 @root_only

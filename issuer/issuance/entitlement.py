@@ -1,4 +1,4 @@
-"""Which agents a workload is: evidence that a joined sidecar shows, appraised and matched; nothing is issued."""
+"""Which agents a workload is, by the evidence that a joined sidecar shows; nothing is issued."""
 
 from collections.abc import Sequence
 
