@@ -24,6 +24,7 @@ from remit.errors import RemitError
 from remit.ids import AgentName
 
 _MOST: Final = 256
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +34,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audience: str
     agent: str | None = None
     task: str | None = None
-    authorization_details: msgspec.Raw | None = None
+    authorization_details: msgspec.Raw = _NULL  # a union would lose it: msgspec knows Raw by itself only
     reason: str | None = None
     ttl_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
@@ -114,7 +115,7 @@ class _IssueEndpoint:
                 audience=wanted.audience,
                 agent=None if wanted.agent is None else AgentName.parse(wanted.agent),
                 task=wanted.task,
-                scope=None if details is None else parse_details(bytes(details)),
+                scope=None if details == _NULL else parse_details(bytes(details)),
                 reason=wanted.reason,
                 ttl_seconds=wanted.ttl_seconds,
             )

@@ -4,6 +4,7 @@
 
 - `urn:ietf:params:oauth:token-type:jwt`, `…:id_token`: an OIDC token of a configured provider
 - `urn:remit:token-type:jwt-svid`: a JWT-SVID of a configured foreign SPIFFE trust domain
+- `urn:remit:token-type:<name>`: evidence for the installed attestor of that name
 
 Beside RFC 8693's parameters it takes `authorization_details` (RFC 9396: one `agent_spend` object), and `agent`, `task` and
 `reason`, which are ours. What is issued is a bearer token: its `token_type` says how it is presented to the provider.
@@ -40,6 +41,7 @@ _ATTESTOR_OF_TYPE: Final = {
     "urn:ietf:params:oauth:token-type:id_token": "oidc",
     "urn:remit:token-type:jwt-svid": "spiffe",
 }
+_OWN_TYPES: Final = "urn:remit:token-type:"
 _MAX_BODY: Final = 65_536
 
 _log = structlog.get_logger(__name__)
@@ -84,13 +86,7 @@ class _TokenEndpoint:
         return answer(_answer(outcome[0]))
 
     async def _appraise(self, form: Mapping[str, str]) -> Appraisal:
-        attestor = _ATTESTOR_OF_TYPE.get(_required(form, "subject_token_type"))
-        if attestor is None:
-            raise InvalidInputError(
-                "this subject_token_type is not taken",
-                code="malformed_request",
-                hint=f"one of {', '.join(_ATTESTOR_OF_TYPE)}",
-            )
+        attestor = _attestor_of(_required(form, "subject_token_type"))
         evidence = msgspec.json.encode({"attestor": attestor, "token": _required(form, "subject_token")})
         return await self._services.attestation.appraise(evidence, Origin.DIRECT, self._services.now())
 
@@ -102,6 +98,18 @@ class _TokenEndpoint:
             document.code,
             AuditRecord(self._services.clock_ms(), "issuance", Outcome.REFUSED, ANONYMOUS, detail=detail),
         )
+
+
+def _attestor_of(token_type: str) -> str:
+    """The name of the attestor that reads this type; whether it is installed, and takes evidence from here, is its business."""
+    known = _ATTESTOR_OF_TYPE.get(token_type)
+    if known is None and not token_type.startswith(_OWN_TYPES):
+        raise InvalidInputError(
+            "this subject_token_type is not taken",
+            code="malformed_request",
+            hint=f"one of {', '.join(_ATTESTOR_OF_TYPE)}, or {_OWN_TYPES} and the name of an installed attestor",
+        )
+    return known or token_type.removeprefix(_OWN_TYPES)
 
 
 def _check_protocol(form: Mapping[str, str]) -> None:
@@ -125,7 +133,7 @@ def _check_protocol(form: Mapping[str, str]) -> None:
 def _wanted(form: Mapping[str, str], appraisal: Appraisal) -> IssuanceRequest:
     details = form.get("authorization_details")
     return IssuanceRequest(
-        caller=Caller(f"workload:{_ATTESTOR_OF_TYPE[form['subject_token_type']]}", None),
+        caller=Caller(f"workload:{_attestor_of(form['subject_token_type'])}", None),
         appraisal=appraisal,
         audience=_audience(form),
         agent=AgentName.parse(form["agent"]) if "agent" in form else None,
