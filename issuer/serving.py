@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -14,19 +16,22 @@ from issuer.config import Config
 from issuer.config.checks import check_private
 from issuer.http.server import make_app
 from issuer.listening import bind, tls_context
-from issuer.storage import SQLiteDatabase
+from issuer.storage import Database, SQLiteDatabase
 
 _log = structlog.get_logger("remit.issuer")
 _BACKLOG = 1024
 
 
-async def serve(config: Config, *, ready_fd: int | None = None) -> None:
+async def serve(
+    config: Config, *, ready_fd: int | None = None, open_database: Callable[[Path], Database] = SQLiteDatabase
+) -> None:
     """Serve until SIGTERM or SIGINT, then stop accepting, finish what is in flight, and close the database.
 
     Args:
         config: checked.
         ready_fd: a file descriptor on which to write the public URL and a newline, once requests are accepted; it is
             closed then. A launcher that reads it sees the end of the file if the issuer could not start.
+        open_database: opens the database, given the file's path.
 
     Raises:
         ConfigurationError: the issuer cannot or must not start.
@@ -34,7 +39,7 @@ async def serve(config: Config, *, ready_fd: int | None = None) -> None:
     """
     stopping = _on_signals()
     async with AsyncExitStack() as stack:
-        url = await start(config, stack)
+        url = await _start(config, stack, open_database)
         _log.info("ready", url=url)
         _tell(ready_fd, url)
         await stopping.wait()
@@ -42,16 +47,11 @@ async def serve(config: Config, *, ready_fd: int | None = None) -> None:
     _log.info("stopped")
 
 
-async def start(config: Config, stack: AsyncExitStack) -> str:
-    """Start serving; `stack` stops it again. Returns the public URL.
-
-    Raises:
-        ConfigurationError: the issuer cannot or must not start.
-        StorageError: the database is in use by another issuer, or broken.
-    """
+async def _start(config: Config, stack: AsyncExitStack, open_database: Callable[[Path], Database]) -> str:
+    """Start serving; `stack` stops it again. Returns the public URL."""
     check_private(config.database_path.parent, "the data folder")
     context = tls_context(config.http)
-    database = SQLiteDatabase(config.database_path)
+    database = open_database(config.database_path)
     stack.push_async_callback(database.close)
     listener = stack.enter_context(bind(config.http))
     config = config.listening_on(listener.getsockname()[1])

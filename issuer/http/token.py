@@ -114,7 +114,7 @@ def _attestor_of(token_type: str) -> str:
 
 def _check_protocol(form: Mapping[str, str]) -> None:
     """What RFC 8693 leaves open and is not offered here is refused, never ignored: it would change what is issued."""
-    if form.get("grant_type") != GRANT_TYPE:
+    if _required(form, "grant_type") != GRANT_TYPE:
         raise InvalidInputError(
             "this grant_type is not offered", code="unsupported_grant_type", hint=f"send {GRANT_TYPE}"
         )

@@ -68,6 +68,7 @@ class IssuerProcess:
             base_url=f"{self.url}/v1/admin", headers={"Authorization": f"Bearer {token}"}, verify=False
         )
         self.http = httpx.Client(base_url=self.url)
+        self._held: list[Any] = [self.operator, self.http, self._log]
 
     def log(self) -> str:
         """What it wrote to stderr so far."""
@@ -91,8 +92,13 @@ class IssuerProcess:
     def joined(self, name: str = "edge-1") -> "SidecarClient":
         """A sidecar that has just joined."""
         sidecar = SidecarClient(self.url)
+        self.hold(sidecar.http)
         sidecar.join(self.post("/join-tokens", sidecar=name)["token"])
         return sidecar
+
+    def hold(self, client: httpx.Client) -> None:
+        """Close `client` together with this issuer."""
+        self._held.append(client)
 
     def stop(self) -> int:
         """Ask it to stop; returns its exit code."""
@@ -108,7 +114,7 @@ class IssuerProcess:
         """End it if it still runs, and free what is held."""
         if self.process.poll() is None:
             self.kill()
-        for held in (self.operator, self.http, self._log):
+        for held in self._held:
             held.close()
 
 
