@@ -1,18 +1,26 @@
-"""Every block of every page runs, as its reader would run it, inside one `remit dev` a page.
+"""Every block of every page runs, as its reader would run it: inside one `remit dev` a page, or in a plain shell if it serves itself.
 
-`sh` blocks run as they stand; a `python` or `toml` block that begins with `# name.ext` is saved under that name, any other
-`python` block is executed. Lines that begin with `make ` are the commands that run these tests, and are left out. `json` must parse.
-Relative links must lead somewhere.
+`sh` blocks run as they stand; a `python` or `toml` block that begins with `# name.ext` is saved under that name, with
+`# name.ext, continued` it is added to it; any other `python` block is executed. Lines that begin with `make ` are the commands that run
+these tests, and are left out. `json` must parse, `remit.toml` and `sidecar.toml` must be configurations. Relative links must lead somewhere.
 """
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import sidecar.config
+from attestors.configuring import AttestorHost
+from attestors.http_client import AiohttpClient
+from attestors.oidc import OIDCAttestor
+from attestors.spiffe import SPIFFEAttestor
+from issuer.config import load
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -20,8 +28,10 @@ PAGES = sorted(
     for p in (*ROOT.glob("*.md"), *ROOT.glob("remit/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("docs/**/*.md"))
 )
 BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# ([\w./-]+\.(?:py|toml))(, continued)?\n")
 RUN = {"sh", "python", "toml"}
-SHOWN = {"json", "mermaid", "text", "ini", "yaml", "http"}
+SHOWN = {"json", "mermaid", "text", "console", "ini", "yaml", "http"}
+PROLOGUE = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -36,10 +46,17 @@ def script(page: Path) -> str:
 def step(language: str, body: str) -> str:
     if language == "sh":
         return "\n".join(line for line in body.splitlines() if not line.startswith("make "))
-    named = re.match(r"# ([\w./-]+\.(?:py|toml))\n", body)
-    if named:
-        return f"mkdir -p $(dirname {named[1]}); cat > {named[1]} <<'END_OF_BLOCK'\n{body}END_OF_BLOCK"
+    if file := FILE.match(body):
+        into = ">>" if file[2] else ">"
+        return f"mkdir -p $(dirname {file[1]}); cat {into} {file[1]} <<'END_OF_BLOCK'\n{body}END_OF_BLOCK"
+    assert language == "python", "a toml block begins with the name of its file"
     return f"python - <<'END_OF_BLOCK'\n{body}END_OF_BLOCK"
+
+
+def shell(body: str) -> list[str]:
+    """How the reader runs the page: inside `remit dev`, unless the page is about an issuer of one's own."""
+    plain = ["bash", "page.sh"]
+    return plain if re.search(r"^remit serve", body, re.MULTILINE) else ["remit", "dev", "--", *plain]
 
 
 def name(page: Path) -> str:
@@ -52,11 +69,20 @@ def test_page_runs(page: Path, tmp_path: Path):
     body = script(page)
     if not body.strip():
         return
-    (tmp_path / "page.sh").write_text("set -euo pipefail\n" + body)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    command = ["remit", "dev", "--", "bash", "page.sh"]
+    (tmp_path / "page.sh").write_text(PROLOGUE + body + "\n")
+    for example in (ROOT / "examples").glob("*.py") if page.parent == ROOT / "examples" else ():
+        shutil.copy(example, tmp_path)
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("REMIT_", "SPIFFE_"))}
+    environment = ours | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     ran = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110, check=False
+        shell(body),
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
     )
     assert ran.returncode == 0, f"{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
 
@@ -70,3 +96,22 @@ def test_page_is_well_formed(page: Path):
             json.loads(body)
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
         assert "://" in target or (page.parent / target).exists(), f"{target} leads nowhere"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if "```toml" in p.read_text()], ids=name)
+def test_configurations_load(page: Path, tmp_path: Path):
+    """A `remit.toml` is one that an issuer starts with, its attestors included; a `sidecar.toml` one that a sidecar starts with."""
+    files: dict[str, str] = {}
+    for language, body in blocks(page):
+        if language == "toml" and (file := FILE.match(body)):
+            files[file[1]] = (files.get(file[1], "") if file[2] else "") + body
+    for file, text in files.items():
+        (tmp_path / "read.toml").write_text(text)
+        if Path(file).name == "remit.toml":
+            config = load(tmp_path / "read.toml", {})
+            url = config.public_url or "http://localhost:8750"
+            host = AttestorHost(url, config.domain, config.tokens.leeway_seconds, AiohttpClient())
+            assert OIDCAttestor.from_settings(list(config.oidc), host)
+            assert SPIFFEAttestor.from_settings(list(config.spiffe), host)
+        elif Path(file).name == "sidecar.toml":
+            assert sidecar.config.load(["--config", str(tmp_path / "read.toml")], {})
