@@ -47,7 +47,7 @@ def _row(record: AuditRecord) -> tuple[Value, ...]:
     return (
         record.at_ms,
         record.kind,
-        record.outcome.value,
+        record.outcome,
         record.actor,
         record.account,
         record.agent,

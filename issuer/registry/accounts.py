@@ -8,7 +8,7 @@ from issuer.audit.store import append_many
 from issuer.changes import Change
 from issuer.errors import ConflictError, NotFoundError, RetiredNameError
 from issuer.registry.model import Account, Agent
-from issuer.registry.requests import NewAccount, NewAgent
+from issuer.registry.requests import NewAccount, NewAgent, parse_agent
 from issuer.registry.state import State
 from issuer.registry.store.accounts import AccountRow, find_accounts, insert_accounts
 from issuer.registry.store.agents import AgentRow, find_agents, insert_agents
@@ -50,7 +50,7 @@ async def register_agents(tx: Transaction, change: Change, requests: Sequence[Ne
         ConflictError: an agent exists already, comes twice, or what is above it is revoked.
         RetiredNameError: an agent has the name of a revoked one.
     """
-    names = [AgentName.parse(request.agent) for request in requests]
+    names = [parse_agent(request.agent) for request in requests]
     accounts = await _living_accounts(tx, {name.account for name in names})
     for existing in (await find_agents(tx, names)).values():
         _refuse_reuse(f"agent {existing.name}", existing.state)

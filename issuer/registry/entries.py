@@ -9,13 +9,12 @@ from issuer.errors import ConflictError, NotFoundError
 from issuer.registry.accounts import living_agents
 from issuer.registry.identifiers import new_entry_id
 from issuer.registry.model import Entry
-from issuer.registry.requests import NewEntry
+from issuer.registry.requests import NewEntry, parse_agent
 from issuer.registry.selectors import check_selectors
 from issuer.registry.state import State
 from issuer.registry.store.entries import delete_entry, encode_selectors, existing_entries, insert_entries, read_entry
 from issuer.registry.store.sidecars import SidecarRow, find_sidecars
 from issuer.storage import Transaction
-from remit.ids import AgentName
 
 
 async def register_entries(tx: Transaction, change: Change, requests: Sequence[NewEntry]) -> list[Entry]:
@@ -25,7 +24,7 @@ async def register_entries(tx: Transaction, change: Change, requests: Sequence[N
         NotFoundError: an agent or a sidecar is not there.
         ConflictError: an agent or a sidecar is revoked, or the agent has an entry of these selectors and this sidecar.
     """
-    names = [AgentName.parse(request.agent) for request in requests]
+    names = [parse_agent(request.agent) for request in requests]
     agents = await living_agents(tx, set(names))
     sidecars = await _living_sidecars(tx, {request.sidecar for request in requests if request.sidecar is not None})
     existing = await existing_entries(tx, (agent.id for agent in agents.values()))

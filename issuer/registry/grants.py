@@ -11,7 +11,7 @@ from issuer.errors import ConflictError, RetiredNameError
 from issuer.registry.accounts import living_agents
 from issuer.registry.identifiers import new_grant_id
 from issuer.registry.model import Grant
-from issuer.registry.requests import NewGrant
+from issuer.registry.requests import NewGrant, parse_agent
 from issuer.registry.state import State, status_value
 from issuer.registry.store.agents import AgentRow
 from issuer.registry.store.grants import existing_grants, insert_grants
@@ -30,7 +30,7 @@ async def register_grants(tx: Transaction, change: Change, requests: Sequence[Ne
         ConflictError: an agent is revoked, or has a standing grant, or one for this task, already.
         RetiredNameError: the agent's grant for this task was revoked; it is never opened again.
     """
-    names = [AgentName.parse(request.agent) for request in requests]
+    names = [parse_agent(request.agent) for request in requests]
     agents = await living_agents(tx, set(names))
     existing = await existing_grants(tx, (agent.id for agent in agents.values()))
     for name, request in zip(names, requests, strict=True):

@@ -5,6 +5,7 @@ An error names the field and says what it takes; it never repeats the value.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
@@ -29,6 +30,12 @@ ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 ShortLife = Annotated[int, msgspec.Meta(ge=1, le=3600)]
 JoinLife = Annotated[int, msgspec.Meta(ge=10, le=604_800)]
 GrantLife = Annotated[int, msgspec.Meta(ge=1, le=315_360_000)]
+
+
+@lru_cache(maxsize=4096)
+def parse_agent(text: str) -> AgentName:
+    """As `AgentName.parse`, remembered: the records of an import name the same agents, and several steps need the name."""
+    return AgentName.parse(text)
 
 
 def check_task(text: str) -> str:
@@ -64,7 +71,7 @@ class NewAgent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         """Refuse a name or a text that is not valid."""
-        if _checked("agent", AgentName.parse, self.agent).depth > MAX_SUB_AGENT_DEPTH:
+        if _checked("agent", parse_agent, self.agent).depth > MAX_SUB_AGENT_DEPTH:
             raise InvalidInputError(f"`agent` is more than {MAX_SUB_AGENT_DEPTH} agents deep")
         _printable(owner=self.owner, description=self.description)
 
@@ -79,10 +86,15 @@ class NewEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         """Refuse a name or a selector that is not valid."""
-        _checked("agent", AgentName.parse, self.agent)
+        _checked("agent", parse_agent, self.agent)
         if self.sidecar is not None:
             _checked("sidecar", SidecarName.parse, self.sidecar)
         check_selectors(self.selectors)
+
+
+def _empty_scope() -> msgspec.Raw:
+    """The default of a raw field; as a plain default, its schema could not be made."""
+    return msgspec.Raw(EMPTY_SCOPE)
 
 
 class NewGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,14 +102,14 @@ class NewGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     agent: str
     task: str | None = None
-    scope: msgspec.Raw = msgspec.Raw(EMPTY_SCOPE)
+    scope: msgspec.Raw = msgspec.field(default_factory=_empty_scope)
     funding: Literal["jit", "standing"] = "standing"
     owner: ShortText | None = None
     expires_in_seconds: GrantLife | None = None
 
     def __post_init__(self) -> None:
         """Refuse a name, a task or a spend scope that is not valid."""
-        _checked("agent", AgentName.parse, self.agent)
+        _checked("agent", parse_agent, self.agent)
         if self.task is not None:
             _checked("task", check_task, self.task)
         SpendScope.parse(bytes(self.scope))

@@ -15,23 +15,28 @@ MAX_SELECTORS: Final = 32
 
 _SELECTOR_RE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}:.{1,2048}")
 
-# From what one workload has, to what a whole machine has.
+# `/usr/bin/python3` identifies nobody: half of all entries may have it.
+_INTERPRETER_RE: Final = re.compile(r"/(?:python|node|java|ruby|perl|php|bash|sh|deno|bun|dotnet)[0-9.]*$", re.ASCII)
+
+# From what one workload has, to what a whole machine has: the first two parts of a selector.
 _MOST_SPECIFIC_FIRST: Final = (
-    "launch:script-sha256:",
-    "unix:sha256:",
-    "container:id:",
-    "k8s:pod-uid:",
-    "spiffe:id:",
-    "launch:script:",
-    "systemd:unit:",
-    "cgroup:path:",
-    "oidc:",
-    "unix:path:",
-    "launch:path:",
-    "unix:uid:",
-    "launch:uid:",
-    "unix:gid:",
+    ("launch", "script-sha256"),
+    ("unix", "sha256"),
+    ("container", "id"),
+    ("k8s", "pod-uid"),
+    ("spiffe", "id"),
+    ("launch", "script"),
+    ("systemd", "unit"),
+    ("cgroup", "path"),
+    ("unix", "path"),
+    ("launch", "path"),
+    ("unix", "uid"),
+    ("launch", "uid"),
+    ("unix", "gid"),
 )
+_RANKS: Final = {kind: rank for rank, kind in enumerate(_MOST_SPECIFIC_FIRST, start=1)}
+_OF_OIDC: Final = _RANKS["cgroup", "path"]
+_UNKNOWN: Final = len(_RANKS) + 1
 
 
 def check_selectors(selectors: Iterable[str]) -> tuple[str, ...]:
@@ -57,7 +62,9 @@ def anchor(selectors: tuple[str, ...]) -> str:
 
 
 def _rank(selector: str) -> int:
-    if selector.startswith("oidc:") and ":sub:" in selector:
-        return 0
-    ranks = (rank for rank, prefix in enumerate(_MOST_SPECIFIC_FIRST) if selector.startswith(prefix))
-    return next(ranks, len(_MOST_SPECIFIC_FIRST))
+    kind, first, *_ = selector.split(":", 2)
+    if first == "path" and _INTERPRETER_RE.search(selector):
+        return _UNKNOWN
+    if kind == "oidc":  # oidc:<issuer>:<claim>:<value>
+        return 0 if ":sub:" in selector else _OF_OIDC
+    return _RANKS.get((kind, first), _UNKNOWN)

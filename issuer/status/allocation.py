@@ -41,7 +41,7 @@ async def assign(tx: Transaction, assigned: Iterable[tuple[StatusIndex, str, Sta
     """Bind drawn indexes to grants (which exist by now), each with its first value."""
     await tx.execute_many(
         "INSERT INTO status_indexes (list, idx, grant_id, value) VALUES ($1, $2, $3, $4)",
-        ((index.list, index.idx, grant_id, value.value) for index, grant_id, value in assigned),
+        ((index.list, index.idx, grant_id, value) for index, grant_id, value in assigned),
     )
 
 

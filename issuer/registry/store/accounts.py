@@ -23,7 +23,7 @@ async def insert_accounts(tx: Transaction, accounts: Iterable[Account]) -> None:
     """Write new accounts."""
     await tx.execute_many(
         "INSERT INTO accounts (name, owner, contact, state, created_at) VALUES ($1, $2, $3, $4, $5)",
-        ((new.name, new.owner, new.contact, new.state.value, new.created_at) for new in accounts),
+        ((new.name, new.owner, new.contact, new.state, new.created_at) for new in accounts),
     )
 
 

@@ -43,7 +43,7 @@ async def insert_agents(tx: Transaction, agents: Iterable[tuple[Agent, int, int 
         "INSERT INTO agents (account_id, parent_id, path, owner, description, state, created_at) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7)",
         (
-            (account_id, parent_id, _path(new), new.owner, new.description, new.state.value, new.created_at)
+            (account_id, parent_id, _path(new), new.owner, new.description, new.state, new.created_at)
             for new, account_id, parent_id in agents
         ),
     )
@@ -51,15 +51,14 @@ async def insert_agents(tx: Transaction, agents: Iterable[tuple[Agent, int, int 
 
 async def find_agents(tx: Transaction, names: Iterable[AgentName]) -> dict[AgentName, AgentRow]:
     """The agents by these names, as far as they exist."""
-    paths_by_account: defaultdict[str, list[str]] = defaultdict(list)
-    for name in set(names):
-        paths_by_account[name.account].append(name.path)
+    by_account: defaultdict[str, dict[str, AgentName]] = defaultdict(dict)
+    for name in names:
+        by_account[name.account][name.path] = name
     found: dict[AgentName, AgentRow] = {}
-    for account, paths in paths_by_account.items():
-        rows = await tx.fetch(in_list(_FIND, 2, len(paths)), account, *paths)
-        for row in rows:
-            agent = await _agent_row(tx, account, row)
-            found[agent.name] = agent
+    for account, by_path in by_account.items():
+        for row in await tx.fetch(in_list(_FIND, 2, len(by_path)), account, *by_path):
+            name = by_path[row["path"]]
+            found[name] = await _agent_row(tx, name, row)
     return found
 
 
@@ -86,10 +85,10 @@ async def _position(tx: Transaction, after: str) -> tuple[int, str]:
     return (0, "") if row is None else (row["id"], path)
 
 
-async def _agent_row(tx: Transaction, account: str, row: Row) -> AgentRow:
+async def _agent_row(tx: Transaction, name: AgentName, row: Row) -> AgentRow:
     state = State(row["state"])
     above = [State(row["above"])] if row["parent_id"] is None else await states_above(tx, row["id"])
-    return AgentRow(row["id"], AgentName(account, row["path"]), row["owner"], state, effective([state, *above]))
+    return AgentRow(row["id"], name, row["owner"], state, effective([state, *above]))
 
 
 def _agent(row: Row) -> Agent:

@@ -33,7 +33,7 @@ async def insert_entries(tx: Transaction, entries: Iterable[tuple[Entry, int, in
                 anchor(new.selectors),
                 encode_selectors(new.selectors),
                 new.ttl_seconds,
-                new.state.value,
+                new.state,
                 new.created_at,
             )
             for new, agent_id, sidecar_id in entries

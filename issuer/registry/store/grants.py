@@ -35,7 +35,7 @@ async def insert_grants(tx: Transaction, grants: Iterable[tuple[Grant, int, str 
                 new.expires_at,
                 new.status_list,
                 new.status_index,
-                new.state.value,
+                new.state,
                 new.created_at,
             )
             for new, agent_id, parent_id in grants

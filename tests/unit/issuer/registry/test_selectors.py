@@ -37,7 +37,8 @@ def test_too_many_are_refused():
 @pytest.mark.parametrize(
     ("selectors", "expected"),
     [
-        (["unix:uid:0", "unix:path:/usr/bin/python3"], "unix:path:/usr/bin/python3"),
+        (["unix:uid:0", "unix:path:/opt/acme/planner"], "unix:path:/opt/acme/planner"),
+        (["unix:uid:0", "unix:path:/usr/bin/python3.11"], "unix:uid:0"),
         (["unix:path:/p", "launch:script-sha256:ab", "unix:sha256:cd"], "launch:script-sha256:ab"),
         (["oidc:ci:aud:x", "oidc:ci:sub:repo:acme/app"], "oidc:ci:sub:repo:acme/app"),
         (["thing:a", "unix:gid:0"], "unix:gid:0"),
