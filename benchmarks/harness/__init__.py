@@ -1,0 +1,1 @@
+"""Measuring and reporting; knows nothing of what is measured."""
