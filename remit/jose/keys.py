@@ -26,6 +26,13 @@ _CURVES: Final = {
 }
 _CURVE_NAMES: Final = {curve.name: name for name, (_, curve, _, _) in _CURVES.items()}
 _HASHES: Final = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+# The DER that `cryptography` takes: a SEQUENCE of two INTEGERs of 32 bytes; one with its highest bit set takes a zero byte before it (X.690 section 8.3).
+_DER_OF_32: Final = {
+    (0, 0): b"\x30\x44\x02\x20%b\x02\x20%b",
+    (0, 1): b"\x30\x45\x02\x20%b\x02\x21\x00%b",
+    (1, 0): b"\x30\x45\x02\x21\x00%b\x02\x20%b",
+    (1, 1): b"\x30\x46\x02\x21\x00%b\x02\x21\x00%b",
+}
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _THUMBPRINT_MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"), "OKP": ("crv", "kty", "x")}
 
@@ -158,12 +165,16 @@ def _ec_from_jwk(jwk: Mapping[str, object]) -> tuple[ec.EllipticCurvePublicKey, 
 
 
 def _ecdsa_check(key: ec.EllipticCurvePublicKey, ecdsa: ec.ECDSA, size: int) -> Check:
-    verify, full, read = key.verify, 2 * size, int.from_bytes
+    verify, full = key.verify, 2 * size
 
     def check(signature: bytes, signing_input: bytes) -> None:
         if len(signature) != full:
             raise InvalidSignature
-        der = encode_dss_signature(read(signature[:size], "big"), read(signature[size:], "big"))
+        r, s = signature[:size], signature[size:]
+        if size == 32 and r[0] and s[0]:  # nearly always: put together by hand, which is three times as fast
+            der = _DER_OF_32[r[0] >> 7, s[0] >> 7] % (r, s)
+        else:
+            der = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
         verify(der, signing_input, ecdsa)
 
     return check

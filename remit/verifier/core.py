@@ -106,9 +106,18 @@ def verify_token(token: object, snapshot: Snapshot, rules: Rules) -> Accepted:
         RefusedError: the token is not accepted; `code` says at which step.
     """
     try:
-        return _verify_token(token, snapshot, rules)
+        header, payload, signing_input, signature = _take_apart(token)
+        claims = decode_claims(b64url_decode(payload))
+        state = snapshot.issuers.get(claims.iss)
+        if state is None:
+            raise TokenInvalidError("the token is of an issuer that is not configured", code="unknown_issuer")
+        state.token_keys.check_of(header)(signature, signing_input)
+    except InvalidSignature as error:
+        raise TokenInvalidError("the signature is not by the issuer's key", code="signature_invalid") from error
     except InvalidInputError as error:
         raise TokenInvalidError(error.detail, code=error.code, hint=error.hint) from error
+    _check_rules(claims, rules)
+    return _accept(claims, state, rules.leeway)
 
 
 def check_now(accepted: Accepted, live: LiveList | None, now: Moment) -> None:
@@ -154,37 +163,21 @@ def check_status(status: StatusReference, live: LiveList | None, now: Moment) ->
         raise StaleError("what is known of the issuer is too old", hint="the issuer must be reachable from here")
     if status.index >= len(live.data) * 4:
         raise TokenInvalidError("the token's status index is outside its list", code="status_out_of_range")
-    _refuse_status(live.data[status.index >> 2] >> (status.index & 3) * 2 & _STATUS_MASK)
+    value = live.data[status.index >> 2] >> (status.index & 3) * 2 & _STATUS_MASK
+    if value != VALID:
+        raise _refusal_of(value)
+
+
+def _refusal_of(value: int) -> RefusedError:
+    if value == INVALID:
+        return RevokedError("the grant behind the token was revoked")
+    if value == SUSPENDED:
+        return SuspendedError("the grant behind the token is suspended")
+    return RefusedError("the grant behind the token has a status that means nothing here", code="unknown_status")
 
 
 def _unknown_list() -> TokenInvalidError:
     return TokenInvalidError("the token's status list is not announced by its issuer", code="unknown_status_list")
-
-
-def _refuse_status(status: int) -> None:
-    if status == VALID:
-        return
-    if status == INVALID:
-        raise RevokedError("the grant behind the token was revoked")
-    if status == SUSPENDED:
-        raise SuspendedError("the grant behind the token is suspended")
-    raise RefusedError("the grant behind the token has a status that means nothing here", code="unknown_status")
-
-
-def _verify_token(token: object, snapshot: Snapshot, rules: Rules) -> Accepted:
-    header, payload, signing_input, signature = _take_apart(token)
-    claims = decode_claims(b64url_decode(payload))
-    state = snapshot.issuers.get(claims.iss)
-    if state is None:
-        raise TokenInvalidError("the token is of an issuer that is not configured", code="unknown_issuer")
-    try:
-        state.token_keys.check_of(header)(signature, signing_input)
-    except InvalidSignature as error:
-        raise TokenInvalidError("the signature is not by the issuer's key", code="signature_invalid") from error
-    if claims.aud not in rules.audiences:
-        raise TokenInvalidError("the token is for another audience", code="wrong_audience")
-    _check_times(claims, rules)
-    return _accept(claims, state, rules.leeway)
 
 
 def _take_apart(token: object) -> tuple[str, str, bytes, bytes]:
@@ -202,8 +195,10 @@ def _malformed(why: str) -> NoReturn:
     raise TokenInvalidError(f"malformed token: {why}", code="malformed_jws")
 
 
-def _check_times(claims: AgentClaims, rules: Rules) -> None:
-    """What of step 7 does not depend on the clock."""
+def _check_rules(claims: AgentClaims, rules: Rules) -> None:
+    """Step 6, and what of step 7 does not depend on the clock."""
+    if claims.aud not in rules.audiences:
+        raise TokenInvalidError("the token is for another audience", code="wrong_audience")
     if not claims.iat - rules.leeway <= claims.nbf < claims.exp or claims.exp <= claims.iat:
         raise TokenInvalidError("the token ends before it begins", code="claims_refused")
     if claims.exp - claims.iat > rules.max_lifetime:

@@ -7,7 +7,6 @@ lower sequence number is ignored and renews nothing.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
@@ -176,7 +175,7 @@ class Snapshot:
     __slots__ = ("epoch", "issuers", "lists")
 
     def __init__(self, states: Iterable[IssuerState] = (), previous: "Snapshot | None" = None) -> None:
-        self.issuers: Mapping[str, IssuerState] = MappingProxyType({state.issuer: state for state in states})
+        self.issuers: Mapping[str, IssuerState] = {state.issuer: state for state in states}
         self.lists: dict[str, LiveList] = {
             uri: _live(known, state.bundle_deadlines)
             for state in self.issuers.values()

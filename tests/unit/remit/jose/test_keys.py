@@ -4,6 +4,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from remit.errors import InvalidInputError
 from remit.jose import PublicKey, b64url_encode, public_jwk, sign_raw, thumbprint
@@ -52,6 +53,21 @@ def test_the_bare_check_raises_for_a_wrong_signature():
         check(sign_raw(b"data", private), b"other")
     with pytest.raises(InvalidInputError):
         PublicKey.from_jwk(EC).checker("HS256")
+
+
+def test_every_shape_of_a_signature_verifies():
+    """Short r or s and set highest bits change the signature's DER; all of them verify."""
+    private = ec.derive_private_key(5, ec.SECP256R1())
+    key = PublicKey.from_jwk(EC)
+    shapes = set()
+    for number in range(700):
+        data = str(number).encode()
+        der = private.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+        signature = b"".join(value.to_bytes(32, "big") for value in decode_dss_signature(der))
+        shapes.add(tuple("short" if not half[0] else half[0] >> 7 for half in (signature[:32], signature[32:])))
+        key.verify(data, signature, "ES256")
+    assert shapes >= {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert any("short" in shape for shape in shapes)
 
 
 def _modulus(bits, low=1):
