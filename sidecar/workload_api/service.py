@@ -20,7 +20,7 @@ from sidecar.metrics import Metrics
 from sidecar.peer import Caller, Callers
 from sidecar.tokens import Tokens
 from sidecar.trust import Validator
-from sidecar.workload_api.grpclib_private import ServerStream, receive, transport_of
+from sidecar.workload_api.grpclib_private import ServerStream, receive, reply, transport_of
 from sidecar.workload_api.messages import (
     decode_jwt_svid_request,
     decode_validate_request,
@@ -99,7 +99,7 @@ class WorkloadAPI:
         if answer is None:
             answer = await self._tokens.fetch(caller.evidence, request)
             caller.recheck()
-        await stream.send_message(answer.grpc_reply)
+        await reply(stream, answer.grpc_reply)
 
     async def _fetch_jwt_bundles(self, stream: ServerStream) -> None:
         await receive(stream)
@@ -118,7 +118,7 @@ class WorkloadAPI:
             raise
         except RefusedError as error:
             raise GRPCError(Status.INVALID_ARGUMENT, f"{error.code}: {error}") from error
-        await stream.send_message(encode_validated(spiffe_id, claims))
+        await reply(stream, encode_validated(spiffe_id, claims))
 
     async def _caller(self, stream: ServerStream) -> Caller:
         transport = transport_of(stream)
