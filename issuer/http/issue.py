@@ -27,6 +27,11 @@ _MOST: Final = 256
 _NULL: Final = msgspec.Raw(b"null")
 
 
+def _nothing() -> msgspec.Raw:
+    """The default of a raw field; as a plain default, its schema could not be made."""
+    return _NULL
+
+
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is asked for one workload; see `issuer.issuance.IssuanceRequest`."""
 
@@ -34,7 +39,8 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audience: str
     agent: str | None = None
     task: str | None = None
-    authorization_details: msgspec.Raw = _NULL  # a union would lose it: msgspec knows Raw by itself only
+    # a union would lose it: msgspec knows Raw by itself only
+    authorization_details: msgspec.Raw = msgspec.field(default_factory=_nothing)
     reason: str | None = None
     ttl_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
 

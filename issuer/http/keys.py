@@ -11,6 +11,7 @@ from aiohttp import web
 
 from issuer.http.answers import answer
 from issuer.http.operators import OperatorGate
+from issuer.http.pages import Listed
 from issuer.keys import Purpose, SigningKey
 from issuer.registry.roles import Action
 from issuer.services import Services
@@ -49,6 +50,13 @@ class KeyDescription(msgspec.Struct, frozen=True):
             activates_at=key.activates_at,
             retires_at=key.retires_at,
         )
+
+
+class Rotated(msgspec.Struct, frozen=True):
+    """What a rotation did: the key that was prepared, and the one that signs until it takes over."""
+
+    prepared: KeyDescription
+    active: KeyDescription
 
 
 def routes(services: Services, gate: OperatorGate) -> Iterable[web.RouteDef]:
@@ -107,11 +115,11 @@ class _OperatedKeys:
         await self._gate.admit(request, Action.OVERSEE)
         now = self._services.now()
         keys = sorted((await self._services.keys.all()).keys, key=lambda key: (key.created_at, key.kid))
-        return answer({"items": [KeyDescription.of(key, now) for key in keys], "next": None})
+        return answer(Listed([KeyDescription.of(key, now) for key in keys], None))
 
     async def rotate(self, request: web.Request) -> web.Response:
         """Prepare the next key."""
         change, wanted = await self._gate.change(request, Action.ADMINISTER, RotateRequest)
         rotation = await self._services.keys.rotate(change, Purpose(wanted.purpose))
         prepared, active = (KeyDescription.of(key, change.now) for key in (rotation.prepared, rotation.active))
-        return answer({"prepared": prepared, "active": active})
+        return answer(Rotated(prepared, active))

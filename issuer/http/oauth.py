@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
+import msgspec
 from aiohttp import web
 
 from issuer.http.answers import answer
@@ -14,6 +15,23 @@ FORM: Final = "application/x-www-form-urlencoded"
 """The content type of a form."""
 
 _MAX_FIELDS: Final = 32
+
+
+class OAuthError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error of the token endpoint.
+
+    Attributes:
+        error: one of OAuth's codes.
+        error_description: what was wrong with which input.
+        code: our own code, finer than OAuth's.
+        hint: what to do about it.
+    """
+
+    error: str
+    error_description: str
+    code: str
+    hint: str | None = None
+
 
 _OAUTH_CODES: Final = {
     "unsupported_grant_type": "unsupported_grant_type",
@@ -56,9 +74,5 @@ def oauth_error(error: RemitError) -> web.Response:
     status = document.status if document.status in (413, 415, 503) else 400
     if document.status == 500:
         status = 500
-    members = {
-        "error": _OAUTH_CODES.get(error.code) or _OAUTH_CODES.get(document.code, "invalid_request"),
-        "error_description": document.detail,
-        "code": document.code,
-    }
-    return answer(members | ({"hint": document.hint} if document.hint else {}), status)
+    name = _OAUTH_CODES.get(error.code) or _OAUTH_CODES.get(document.code, "invalid_request")
+    return answer(OAuthError(name, document.detail, document.code, document.hint), status)

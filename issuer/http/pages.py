@@ -29,7 +29,14 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Page(after=self.after, limit=self.limit)
 
 
-class _Listed(msgspec.Struct, Generic[T], frozen=True):
+class Listed(msgspec.Struct, Generic[T], frozen=True):
+    """A page of a list.
+
+    Attributes:
+        items: at most `limit` of them.
+        next: what to pass as `after` for the page that follows, or None after the last one.
+    """
+
     items: Sequence[T]
     next: str | None
 
@@ -37,4 +44,4 @@ class _Listed(msgspec.Struct, Generic[T], frozen=True):
 def answer_page(items: Sequence[T], query: PageQuery, cursor: Callable[[T], str]) -> web.Response:
     """The response that carries a page of a list: `items`, and the cursor of the next page if there may be one."""
     following = cursor(items[-1]) if len(items) == query.limit else None
-    return answer(_Listed(items, following))
+    return answer(Listed(items, following))

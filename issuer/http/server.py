@@ -6,7 +6,7 @@ leaves an audit record), then the route. Bodies are bounded before they are read
 
 from aiohttp import web
 
-from issuer.http import admin, did, discovery, health, issue, keys, status, token
+from issuer.http import admin, did, discovery, health, issue, keys, openapi, status, token
 from issuer.http.attest import AttestRoutes
 from issuer.http.metering import metered
 from issuer.http.middleware import problems_and_records
@@ -24,6 +24,7 @@ def make_app(services: Services) -> web.Application:
     )
     operators = OperatorGate(services.registry, services.clock_ms)
     sidecars = SidecarGate(services)
+    app.add_routes(openapi.routes(services.config.url))
     app.add_routes(discovery.routes(services.config))
     app.add_routes(keys.routes(services, operators))
     app.add_routes(status.routes(services))

@@ -1,0 +1,114 @@
+"""The operations of providers, workloads and sidecars."""
+
+from typing import Final
+
+import msgspec
+
+from issuer.http.attest import JoinRequest, SessionAnswer, SessionRequest, WorkloadsAnswer, WorkloadsRequest
+from issuer.http.issue import IssueAnswer, IssueRequest
+from issuer.http.openapi.model import Access, Operation
+from issuer.http.token import TokenAnswer
+from remit.statuslist import MEDIA_TYPE as STATUS_LIST
+
+_JWKS: Final = "application/jwk-set+json"
+_DID: Final = "application/did+json"
+_GONE: Final = frozenset({410})
+_REFUSED: Final = frozenset({403})
+
+
+class TokenForm(msgspec.Struct, frozen=True):
+    """A token exchange (RFC 8693); its subject token is the evidence. `audience` or `resource` is needed.
+
+    `authorization_details` is JSON text (RFC 9396: an array of one `agent_spend` object); `agent`, `task` and `reason` are ours.
+    """
+
+    grant_type: str
+    subject_token: str
+    subject_token_type: str
+    requested_token_type: str | None = None
+    audience: str | None = None
+    resource: str | None = None
+    authorization_details: str | None = None
+    agent: str | None = None
+    task: str | None = None
+    reason: str | None = None
+
+
+class AnnouncedLists(msgspec.Struct, frozen=True):
+    """The URIs of all status lists, those not in use yet included."""
+
+    status_lists: list[str]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`live` or `ready`."""
+
+    status: str
+
+
+PUBLIC: Final = (
+    Operation("GET", "/openapi.json", "This description"),
+    Operation("GET", "/.well-known/openid-configuration", "Metadata (OpenID Connect Discovery 1.0)"),
+    Operation("GET", "/.well-known/oauth-authorization-server", "Metadata (RFC 8414); the same document"),
+    Operation("GET", "/keys", "The token keys as a JWK set", media_type=_JWKS),
+    Operation("GET", "/bundle", "The token keys as a SPIFFE bundle"),
+    Operation("GET", "/status/keys", "The keys of the status lists as a JWK set", media_type=_JWKS),
+    Operation("GET", "/statuslists", "Which status lists there are", answer=AnnouncedLists),
+    Operation("GET", "/statuslists/{number}", "A status list, signed this second", media_type=STATUS_LIST),
+    Operation("GET", "/account/{account}/did.json", "The DID document of an account", media_type=_DID, refusals=_GONE),
+    Operation(
+        "GET",
+        "/account/{account}/agent/{path}/did.json",
+        "The DID document of an agent",
+        media_type=_DID,
+        refusals=_GONE,
+    ),
+    Operation("GET", "/healthz/live", "Whether the process answers", answer=Health),
+    Operation("GET", "/healthz/ready", "Whether it could issue", answer=Health),
+    Operation(
+        "POST",
+        "/token",
+        "Exchange evidence for an agent token (RFC 8693)",
+        answer=TokenAnswer,
+        body=TokenForm,
+        form=True,
+    ),
+)
+"""What everybody may ask."""
+
+SIDECARS: Final = (
+    Operation(
+        "POST",
+        "/v1/attest/join",
+        "Join: bind the key of the proof to the sidecar that the evidence is for",
+        access=Access.PROOF,
+        answer=SessionAnswer,
+        body=JoinRequest,
+        refusals=_REFUSED,
+    ),
+    Operation(
+        "POST",
+        "/v1/attest/session",
+        "Open another session for the sidecar of the proof's key",
+        access=Access.PROOF,
+        answer=SessionAnswer,
+        body=SessionRequest,
+    ),
+    Operation(
+        "POST",
+        "/v1/attest/workload",
+        "Which agents workloads are; each has its own result",
+        access=Access.SESSION,
+        answer=WorkloadsAnswer,
+        body=WorkloadsRequest,
+    ),
+    Operation(
+        "POST",
+        "/v1/issue",
+        "Credentials for workloads; each request has its own result",
+        access=Access.SESSION,
+        answer=IssueAnswer,
+        body=IssueRequest,
+    ),
+)
+"""What sidecars ask; each request is proved by the key that the sidecar joined with."""
