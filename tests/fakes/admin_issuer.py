@@ -1,19 +1,17 @@
-"""A real issuer's operator routes on a loopback port, over a temporary database, with a clock that is set."""
+"""A real issuer on a loopback port, and a client of its operator routes, over a temporary database, with a clock that is set."""
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from attestors.http_client import AiohttpClient
 from issuer.app import open_services
 from issuer.audit.model import AuditQuery, Outcome, RecordedDecision
 from issuer.config import Config
-from issuer.http.admin import routes
-from issuer.http.middleware import problems_and_records
-from issuer.http.requests import MAX_BODY_BYTES
+from issuer.http.server import make_app
 from issuer.services import Services
 from issuer.storage import SQLiteDatabase
 
@@ -93,11 +91,7 @@ async def running(folder: Path):
         try:
             services = await open_services(config, database, outgoing, clock_ms=clock)
             credential = await services.registry.create_first_operator("root", clock())
-            app = web.Application(
-                middlewares=[problems_and_records(services.audit, clock)], client_max_size=MAX_BODY_BYTES
-            )
-            app.add_routes(routes(services))
-            async with TestClient(TestServer(app)) as client:
+            async with TestClient(TestServer(make_app(services))) as client:
                 yield AdminIssuer(services, client, credential.token, clock)
         finally:
             await database.close()

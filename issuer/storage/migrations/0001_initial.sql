@@ -80,6 +80,7 @@ CREATE TABLE grants (
     revision     INTEGER NOT NULL DEFAULT 1,
     created_at   INTEGER NOT NULL
 );
+CREATE INDEX grants_by_agent ON grants (agent_id);
 CREATE UNIQUE INDEX grants_by_task ON grants (agent_id, task) WHERE task IS NOT NULL;
 CREATE UNIQUE INDEX grants_standing ON grants (agent_id) WHERE task IS NULL AND state <> 'revoked';
 CREATE INDEX grants_of_task ON grants (task) WHERE task IS NOT NULL;

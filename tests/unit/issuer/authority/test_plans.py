@@ -1,0 +1,33 @@
+"""Stopping one thing costs what is below it, not what is registered: no statement reads a whole table."""
+
+import pytest
+
+from issuer.authority import store
+from issuer.status import recompute
+from issuer.storage import SQLiteDatabase
+
+STATEMENTS = {
+    "recompute below an account": recompute._BELOW_ACCOUNT,
+    "recompute below an agent": recompute._BELOW_AGENT,
+    "recompute below a grant": recompute._BELOW_GRANT,
+    "list below an account": f"SELECT grants.id {store._BELOW_ACCOUNT} ORDER BY grants.created_at, grants.id LIMIT $2",
+    "list below an agent": f"{store._TREE}SELECT grants.id {store._BELOW_AGENT} ORDER BY grants.created_at LIMIT $2",
+    "find the grants of a task": f"{store._SELECT} WHERE grants.task = $1 ORDER BY grants.id",
+}
+
+
+@pytest.mark.parametrize("what", STATEMENTS)
+async def test_no_statement_reads_all_grants_or_agents(tmp_path, what):
+    """Each goes by an index from the thing that is stopped."""
+    database = SQLiteDatabase(tmp_path / "remit.db")
+    sql = STATEMENTS[what]
+    args = [1, "active", "g"][: max(n for n in (1, 2, 3) if f"${n}" in sql)]
+    if "LIMIT" in sql:
+        args[1] = 10
+    try:
+        plan = await database.read(lambda tx: tx.fetch(f"EXPLAIN QUERY PLAN {sql}", *args))
+    finally:
+        await database.close()
+    steps = [row["detail"] for row in plan]
+    assert steps
+    assert not [step for step in steps if step.startswith(("SCAN grants", "SCAN agents", "SCAN status_indexes"))], steps
