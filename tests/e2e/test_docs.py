@@ -2,7 +2,8 @@
 
 `sh` blocks run as they stand; a `python` or `toml` block that begins with `# name.ext` is saved under that name, with
 `# name.ext, continued` it is added to it; any other `python` block is executed. Lines that begin with `make ` are the commands that run
-these tests, and are left out. `json` must parse, `remit.toml` and `sidecar.toml` must be configurations. Relative links must lead somewhere.
+these tests, and are left out. A line that ends with `|| echo "refused…"` must be refused. `json` must parse, `remit.toml` and
+`sidecar.toml` must be configurations. Relative links must lead somewhere.
 """
 
 import json
@@ -29,6 +30,7 @@ PAGES = sorted(
 )
 BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w./-]+\.(?:py|toml))(, continued)?\n")
+REFUSED = re.compile(r"^(\S.*) \|\| (echo \"refused.*\")$")
 RUN = {"sh", "python", "toml"}
 SHOWN = {"json", "mermaid", "text", "console", "ini", "yaml", "http"}
 PROLOGUE = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
@@ -45,12 +47,17 @@ def script(page: Path) -> str:
 
 def step(language: str, body: str) -> str:
     if language == "sh":
-        return "\n".join(line for line in body.splitlines() if not line.startswith("make "))
+        return "\n".join(command(line) for line in body.splitlines() if not line.startswith("make "))
     if file := FILE.match(body):
         into = ">>" if file[2] else ">"
         return f"mkdir -p $(dirname {file[1]}); cat {into} {file[1]} <<'END_OF_BLOCK'\n{body}END_OF_BLOCK"
     assert language == "python", "a toml block begins with the name of its file"
     return f"python - <<'END_OF_BLOCK'\n{body}END_OF_BLOCK"
+
+
+def command(line: str) -> str:
+    """A line of a `sh` block; what is said to be refused fails the page when it is not."""
+    return REFUSED.sub(r"if \1; then echo 'not refused: \1' >&2; exit 1; else \2; fi", line)
 
 
 def shell(body: str) -> list[str]:
