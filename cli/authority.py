@@ -7,8 +7,9 @@ import typer
 
 from cli.issuer_client import ADMIN, IssuerClient, connect
 from cli.options import confirm
-from cli.output import Format, note, print_json, readable
+from cli.output import Format, note, print_json, printable, readable
 from cli.problems import JSONObject
+from remit.errors import InvalidInputError
 
 What = Annotated[
     str,
@@ -27,7 +28,7 @@ _PAST = {"revoke": "revoked", "suspend": "suspended", "resume": "resumed"}
 def act(verb: str, what: str, reason: str, ticket: str | None, *, output: Format, ask: bool = False) -> None:
     """Carry out one verb on what the operator named, and say what it came to."""
     if not reason.strip():
-        raise typer.BadParameter("--reason is empty: say why, the audit log keeps it")
+        raise InvalidInputError("--reason is empty", hint="say why: the audit log keeps it")
     named = read_what(what)
     with connect() as issuer:
         resolved = _resolve(issuer, named)
@@ -45,7 +46,7 @@ def read_what(what: str) -> str:
     """What was named on the command line, or on stdin for `-`."""
     named = sys.stdin.readline().strip() if what == "-" else what.strip()
     if not named:
-        raise typer.BadParameter("nothing was named: give an account, an agent, a token, a jti or a task")
+        raise InvalidInputError("nothing was named", hint="give an account, an agent, a token, a jti or a task")
     return named
 
 
@@ -55,8 +56,7 @@ def _resolve(issuer: IssuerClient, named: str) -> JSONObject:
 
 def _outcome(verb: str, answer: JSONObject) -> str:
     resolved, changed = answer.get("resolved"), answer.get("changed")
-    description = resolved.get("description") if isinstance(resolved, dict) else None
+    what = f"{resolved.get('kind')} {resolved.get('id')}" if isinstance(resolved, dict) else "it"
     grants = changed.get("grants") if isinstance(changed, dict) else None
     when = readable("committed_at_ms", answer.get("committed_at_ms"))
-    said = f"{_PAST[verb]} {readable('description', description)} at {when}"
-    return f"{said} ({grants} grants changed, sequence {answer.get('seq')})"
+    return printable(f"{_PAST[verb]} {what} at {when} ({grants} grants changed, sequence {answer.get('seq')})")

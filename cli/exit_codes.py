@@ -2,6 +2,7 @@
 
 from enum import IntEnum
 
+from cli.problems import ProblemError
 from remit.errors import ConfigurationError, InvalidInputError, RefusedError, RemitError, UnavailableError
 
 
@@ -29,18 +30,22 @@ class ExitCode(IntEnum):
 
 _BY_CODE = {
     "not_found": ExitCode.NOT_FOUND,
-    "conflict": ExitCode.CONFLICT,
-    "retired_name": ExitCode.CONFLICT,
-    "idempotency_mismatch": ExitCode.CONFLICT,
     "unauthenticated": ExitCode.FORBIDDEN,
     "forbidden": ExitCode.FORBIDDEN,
     "credentials_missing": ExitCode.FORBIDDEN,
-    "overloaded": ExitCode.UNREACHABLE,
-    "malformed_request": ExitCode.USAGE,
-    "body_too_large": ExitCode.USAGE,
-    "unsupported_media_type": ExitCode.INTERNAL,
-    "method_not_allowed": ExitCode.INTERNAL,
     "internal": ExitCode.INTERNAL,
+}
+
+_BY_STATUS = {
+    400: ExitCode.USAGE,
+    404: ExitCode.NOT_FOUND,
+    405: ExitCode.INTERNAL,
+    409: ExitCode.CONFLICT,
+    413: ExitCode.USAGE,
+    415: ExitCode.INTERNAL,
+    422: ExitCode.CONFLICT,
+    500: ExitCode.INTERNAL,
+    503: ExitCode.UNREACHABLE,
 }
 
 _BY_CLASS: tuple[tuple[type[RemitError], ExitCode], ...] = (
@@ -55,6 +60,8 @@ def exit_code_for(error: RemitError) -> ExitCode:
     """The exit code that tells a script what kind of error this was; an unknown kind is a refusal."""
     if error.code in _BY_CODE:
         return _BY_CODE[error.code]
+    if isinstance(error, ProblemError):
+        return _BY_STATUS.get(error.status, ExitCode.REFUSED)
     for kind, code in _BY_CLASS:
         if isinstance(error, kind):
             return code

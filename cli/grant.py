@@ -10,6 +10,7 @@ from cli.names import agent_named
 from cli.options import Limit, Output, examples, group, path_segment
 from cli.output import Format, print_item, print_list
 from cli.spend_scope import Actions, Limits, Locations, Models, Tools, build_scope, read_scope
+from remit.errors import InvalidInputError
 
 app = group("Grants: an agent's authority for one task, or its standing authority, with its spend scope.")
 
@@ -43,7 +44,7 @@ def create(
 ) -> None:
     """Create a grant; without any restriction it allows everything that the agent may do."""
     if scope is not None and any((limit, location, action, model, tool)):
-        raise typer.BadParameter("--scope already says it all: leave out --limit, --location and the like")
+        raise InvalidInputError("--scope already says it all", hint="leave out --limit, --location and the like")
     given = read_scope(scope) if scope else build_scope(limit, location, action, model, tool)
     body = {"agent": str(agent_named(agent)), "task": task, "scope": given, "owner": owner}
     with connect() as issuer:

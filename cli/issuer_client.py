@@ -75,7 +75,7 @@ class IssuerClient:
         """The body of a public document, as it is."""
         response = self._send(self._http.build_request("GET", path))
         if not response.is_success:
-            parse_answer(response, f"the issuer at {self.url}")
+            self._parsed(response)
         return response.content
 
     def headers(self, path: str) -> httpx.Headers:
@@ -96,7 +96,7 @@ class IssuerClient:
             headers["content-type"] = "application/json"
         query = {name: value for name, value in (params or {}).items() if value is not None}
         request = self._http.build_request(method, path, params=query or None, content=body, headers=headers)
-        return parse_answer(self._send(request), f"the issuer at {self.url}")
+        return self._parsed(self._send(request))
 
     def _send(self, request: httpx.Request) -> httpx.Response:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -106,6 +106,9 @@ class IssuerClient:
                 if attempt == _ATTEMPTS or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                     raise self._unreachable(error) from None
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _parsed(self, response: httpx.Response) -> JSONObject:
+        return parse_answer(response.status_code, response.content, f"the issuer at {self.url}")
 
     def _unreachable(self, error: httpx.TransportError) -> UnavailableError:
         why = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error).lower()

@@ -2,11 +2,11 @@
 
 from cli.issuer_client import ADMIN, connect
 from cli.options import Output, examples, group
-from cli.output import Format, print_item, print_list
+from cli.output import Format, print_json, print_list
 
 app = group("Signing keys of the issuer.")
 
-_COLUMNS = ("kid", "alg", "state", "created_at", "activates_at", "retires_at")
+_COLUMNS = ("kid", "purpose", "alg", "state", "created_at", "activates_at", "retires_at")
 
 
 @app.command("list", epilog=examples("remit key list"))
@@ -20,4 +20,8 @@ def list_(output: Output = Format.TABLE) -> None:
 def rotate(output: Output = Format.TABLE) -> None:
     """Prepare a new signing key: announced now, signing once every verifier can know it; the old one retires after that."""
     with connect() as issuer:
-        print_item(issuer.post(f"{ADMIN}/keys/rotate", {}), output)
+        answer = issuer.post(f"{ADMIN}/keys/rotate", {})
+    if output is Format.JSON:
+        print_json(answer)
+    else:
+        print_list([key for key in answer.values() if isinstance(key, dict)], _COLUMNS, output)

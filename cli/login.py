@@ -11,6 +11,7 @@ from cli.credentials import Credentials, credentials_path, save
 from cli.issuer_client import ADMIN, IssuerClient
 from cli.options import examples
 from cli.output import note, readable
+from remit.errors import InvalidInputError
 
 app = typer.Typer(add_completion=False)
 
@@ -41,11 +42,13 @@ def login(issuer: Issuer, token_file: TokenFile = None) -> None:
 
 def _read_token(file: Path | None) -> str:
     if file is None and not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask for the token on: pass --token-file FILE, or - for stdin")
+        raise InvalidInputError(
+            "there is no terminal to ask for the token on", hint="pass --token-file FILE, or - for stdin"
+        )
     if file is None:
         token = getpass.getpass("operator token: ")
     else:
         token = sys.stdin.readline() if str(file) == "-" else file.read_text("utf-8")
     if not token.strip().isascii() or len(token.split()) != 1:
-        raise typer.BadParameter("that is not an operator token: it is one word that begins with remit_op_")
+        raise InvalidInputError("that is not an operator token", hint="it is one word that begins with remit_op_")
     return token.strip()

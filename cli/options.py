@@ -30,11 +30,11 @@ def confirm(question: str) -> None:
     """Ask on the terminal, the answer being no by default.
 
     Raises:
-        typer.BadParameter: there is nobody to ask.
+        InvalidInputError: there is nobody to ask.
         typer.Exit: the answer is no (exit code 1).
     """
     if not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask on: pass --yes to go ahead")
+        raise InvalidInputError("there is no terminal to ask on", hint="pass --yes to go ahead")
     if not typer.confirm(question, err=True):
         raise typer.Exit(1)
 

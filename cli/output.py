@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.spend_scope import describe_scope
+
 JSONObject = Mapping[str, object]
 
 _WIDE = 10_000
@@ -52,7 +54,7 @@ def print_list(items: Iterable[JSONObject], columns: Sequence[str], output: Form
         table.add_column(_title(column), no_wrap=True)
     for item in items:
         table.add_row(*(Text(readable(column, item.get(column))) for column in columns))
-    _console().print(table)
+    _print_table(table)
 
 
 def print_item(item: JSONObject, output: Format) -> None:
@@ -65,7 +67,7 @@ def print_item(item: JSONObject, output: Format) -> None:
     table.add_column(overflow="fold")
     for key, value in item.items():
         table.add_row(_title(key).lower(), Text(readable(key, value)))
-    _console().print(table)
+    _print_table(table)
 
 
 def readable(key: str, value: object) -> str:
@@ -79,10 +81,16 @@ def readable(key: str, value: object) -> str:
             return _readable_integer(key, value)
         case str():
             return printable(value)
-        case list() if all(isinstance(element, str) for element in value):
-            return printable(", ".join(value))
         case _:
-            return printable(msgspec.json.encode(value).decode())
+            return printable(_readable_structure(key, value))
+
+
+def _readable_structure(key: str, value: object) -> str:
+    if isinstance(value, dict) and key == "scope":
+        return describe_scope(value)
+    if isinstance(value, list) and all(isinstance(element, str) for element in value):
+        return ", ".join(value)
+    return msgspec.json.encode(value).decode()
 
 
 def _readable_integer(key: str, value: int) -> str:
@@ -114,8 +122,13 @@ def _title(key: str) -> str:
     return _TITLES.get(key) or key.removesuffix("_ms").removesuffix("_at").replace("_", " ").upper()
 
 
-def _console() -> Console:
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+def _print_table(table: Table) -> None:
+    """Print without the blanks that fill the last column."""
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDE
-    return console
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
+    sys.stdout.flush()

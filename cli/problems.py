@@ -1,6 +1,5 @@
 """Answers that refuse: RFC 9457 problem documents, and OAuth's error objects, as errors of Remit's tree."""
 
-import httpx
 import msgspec
 
 from remit.errors import RemitError, UnavailableError
@@ -26,11 +25,12 @@ class _Problem(msgspec.Struct, frozen=True):
     error_description: str | None = None
 
 
-def parse_answer(response: httpx.Response, peer: str) -> JSONObject:
+def parse_answer(status: int, content: bytes, peer: str) -> JSONObject:
     """The JSON object of a good answer, {} for an empty one.
 
     Args:
-        response: what came back.
+        status: the HTTP status.
+        content: the body.
         peer: who answered, for people: `the issuer at https://…`.
 
     Raises:
@@ -38,12 +38,12 @@ def parse_answer(response: httpx.Response, peer: str) -> JSONObject:
         UnavailableError: the answer is none that Remit gives; something else listens there.
     """
     try:
-        if not response.is_success:
-            raise _refusal(msgspec.json.decode(response.content, type=_Problem), response.status_code, peer)
-        return msgspec.json.decode(response.content, type=JSONObject) if response.content else {}
+        if not 200 <= status < 300:
+            raise _refusal(msgspec.json.decode(content, type=_Problem), status, peer)
+        return msgspec.json.decode(content, type=JSONObject) if content else {}
     except msgspec.DecodeError:
         raise UnavailableError(
-            f"{peer} answered {response.status_code} with something that Remit never answers",
+            f"{peer} answered {status} with something that Remit never answers",
             hint="is it Remit that listens there?",
         ) from None
 

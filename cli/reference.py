@@ -50,7 +50,7 @@ to end has 5 s to do so. Any number of them can run at the same time.
 
 Without a program it prints `export` lines and stays until Ctrl-C:
 
-```sh
+```console
 remit dev > env.sh &    # wait until env.sh has its lines
 . ./env.sh
 ```
@@ -102,7 +102,7 @@ def _section(context: typer.Context, command: TyperCommand) -> str:
     if path in _NOTES:
         lines += [_NOTES[path]]
     examples = [line.strip() for line in (command.epilog or "").splitlines()[1:] if line.strip()]
-    return "\n".join([*lines, "```sh", *examples, "```", ""])
+    return "\n".join([*lines, "```console", *examples, "```", ""])
 
 
 def _parameters(context: typer.Context, command: TyperCommand) -> list[str]:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from remit.amounts import Amount
@@ -76,6 +77,19 @@ def parse_limit(text: str) -> SpendLimit:
         )
     period = int(match["period"]) if match["period"] else None
     return SpendLimit(Amount.parse(match["amount"]), Interval(match["interval"]), period)
+
+
+def describe_scope(wire: object) -> str:
+    """The wire form as people read it: `20 USD daily; locations https://…`; as JSON when it is none that this version knows."""
+    try:
+        scope = SpendScope.parse(msgspec.json.encode(wire))
+    except InvalidInputError:
+        return msgspec.json.encode(wire).decode()
+    lists = {name: getattr(scope, name) for name in ("locations", "actions", "models", "tools")}
+    said = [f"{name} {', '.join(names) or 'none'}" for name, names in lists.items() if names is not None]
+    if scope.spend_limits is not None:
+        said.insert(0, ", ".join(str(limit) for limit in scope.spend_limits) or "no spending")
+    return "; ".join(said) or "unrestricted"
 
 
 def _listed(names: list[str] | None) -> tuple[str, ...] | None:

@@ -22,6 +22,7 @@ from remit.verifier import Verifier
 app = group("Agent tokens: fetch one from the sidecar, verify one, look into one.")
 
 _MAX_BYTES = 16384
+_START_SECONDS = 5.0
 
 Audience = Annotated[str, typer.Option(help="The provider that the token is for, usually its URL.", show_default=False)]
 TokenSource = Annotated[
@@ -81,8 +82,9 @@ def fetch(
 def verify(token: TokenSource, audience: Audience, issuer: Issuers = None, output: Output = Format.TABLE) -> None:
     """Verify a token as a provider would: signature, claims, scope and revocation; exit code 0 is yes, 1 is no."""
     try:
-        with Verifier(issuer or [_configured_issuer()], audience) as verifier:
-            credential = verifier.verify(read_token(token))
+        read = read_token(token)
+        with Verifier(issuer or [_configured_issuer()], audience, start_timeout=_START_SECONDS) as verifier:
+            credential = verifier.verify(read)
     except RefusedError as error:
         if output is Format.JSON:
             print_json({"valid": False, "code": error.code, "detail": error.detail})

@@ -67,9 +67,10 @@ def dev(
     named = AgentName.parse(agent)
     spend = SpendScope.parse(read_scope(scope)) if scope else registration.default_scope()
     front = stand_in_front()
-    with cleaned_up(front):
+    with cleaned_up(front) as expendable:
         began = time.monotonic()
         running, processes = domain.start(front.folder, named, spend)
+        expendable.extend(process.pid for process in processes)
         note(f"remit dev: {named} at {running.issuer}, ready in {time.monotonic() - began:.1f} s")
         note("remit dev: every process of your uid, children of the program too, counts as the agent; only in dev")
         if not command:

@@ -20,7 +20,7 @@ from remit.scope import SpendScope
 
 TRUST_DOMAIN = "dev.test"
 
-_FOR_QUICK_FEEDBACK = {"REMIT_KEYS__PREPARE_SECONDS": "2"}
+_FOR_QUICK_FEEDBACK = {"REMIT_KEYS__PREPARE_SECONDS": "2", "REMIT_KEYS__REFRESH_HINT_SECONDS": "1"}
 
 
 @dataclass(frozen=True, slots=True)

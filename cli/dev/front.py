@@ -62,12 +62,17 @@ def stand_in_front() -> Front:
 
 
 @contextmanager
-def cleaned_up(front: Front) -> Iterator[None]:
-    """In the supervisor: whatever happens, end every descendant and remove the folder."""
+def cleaned_up(front: Front) -> Iterator[list[int]]:
+    """In the supervisor: whatever happens, end every descendant and remove the folder.
+
+    Yields:
+        A list for the pids of those that need no grace.
+    """
+    expendable: list[int] = []
     try:
-        yield
+        yield expendable
     finally:
-        end_descendants(0 if front.is_gone() else _LEFTOVERS_GRACE_SECONDS)
+        end_descendants(0 if front.is_gone() else _LEFTOVERS_GRACE_SECONDS, expendable)
         shutil.rmtree(front.folder, ignore_errors=True)
 
 

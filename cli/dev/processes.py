@@ -105,9 +105,7 @@ def wait_until(ready: Callable[[], bool], processes: Sequence[Process], what: st
             words = " | ".join(process.last_words() for process in processes)
             raise StartError(f"{what} is not ready after {_START_SECONDS:.0f} s: {words}")
         event = signals.next_event(_POLL_SECONDS)
-        if event is None:
-            continue
-        if event.number is not signal.SIGCHLD:
+        if event is not None and event.number is not signal.SIGCHLD:
             raise typer.Exit(128 + (signal.SIGINT if event.number == signal.SIGRTMIN else event.number))
         for process in processes:
             process.raise_if_ended()
@@ -119,10 +117,17 @@ def adopt_orphans() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
-def end_descendants(grace_seconds: float) -> None:
-    """End every descendant of this process: SIGTERM, and after the grace SIGKILL until none is left."""
+def end_descendants(grace_seconds: float, expendable: Sequence[int] = ()) -> None:
+    """End every descendant of this process.
+
+    Args:
+        grace_seconds: how long they have after SIGTERM; 0 is SIGKILL at once.
+        expendable: pids that get no grace, having nothing to save.
+    """
     deadline = time.monotonic() + grace_seconds
-    _signal_all(descendants(), signal.SIGTERM if grace_seconds > 0 else signal.SIGKILL)
+    found = descendants()
+    _signal_all([pid for pid in found if pid in expendable], signal.SIGKILL)
+    _signal_all([pid for pid in found if pid not in expendable], signal.SIGTERM)
     while left := _reap_and_list():
         if time.monotonic() >= deadline:
             _signal_all(left, signal.SIGKILL)

@@ -89,4 +89,4 @@ class SidecarClient:
                 f"no sidecar answers at {self._socket}: {str(error).lower() or type(error).__name__}",
                 hint="is it running, and is --socket-dir (or REMIT_SIDECAR_SOCKET) right?",
             ) from None
-        return parse_answer(response, f"the sidecar at {self._socket}")
+        return parse_answer(response.status_code, response.content, f"the sidecar at {self._socket}")

@@ -88,7 +88,7 @@ def test_help_is_quick_because_it_loads_nothing():
         ("import /nowhere.jsonl", "/nowhere.jsonl: no such file or directory", ""),
         ("entry show ../x", "'../x' is not an id", "the list command shows the ids"),
         ("grant create acme/a --limit soon", "not a spend limit: 'soon'", 'write it as "20 USD daily"'),
-        ("grant create acme/a --scope x --limit 'a'", "--scope already says it all", "see `remit grant create --help`"),
+        ("grant create acme/a --scope x --limit 'a'", "--scope already says it all", "leave out --limit"),
     ],
 )
 def test_bad_use_is_one_line_and_a_hint(line: str, error: str, hint: str, capsys: pytest.CaptureFixture[str]):
