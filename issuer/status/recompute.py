@@ -17,7 +17,6 @@ _WORST: Final = (
     "CASE WHEN 'revoked' IN ({0}) THEN 'revoked' WHEN 'suspended' IN ({0}) THEN 'suspended' ELSE 'active' END"
 )
 _VALUE: Final = "CASE WHEN 'revoked' IN ({0}) THEN 1 WHEN 'suspended' IN ({0}) THEN 2 ELSE 0 END"
-# It begins with UPDATE, its CTE inside, because sqlite3 counts the rows that a statement changed only then.
 _RECOMPUTE: Final = """
 UPDATE status_indexes SET value = fresh.value FROM (
     WITH RECURSIVE tree (agent_id, worst) AS (

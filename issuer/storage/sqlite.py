@@ -32,6 +32,8 @@ _PRAGMAS = (
     "trusted_schema = OFF",
     "temp_store = MEMORY",
 )
+# A large cache and rare checkpoints: bulk imports write whole pages once, not row by row.
+_WRITER_PRAGMAS = ("journal_mode = WAL", "wal_autocheckpoint = 8000", "cache_size = -32768")
 _UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
 
@@ -48,7 +50,8 @@ class SQLiteDatabase:
         try:
             with _translated():
                 self._write_connection = _connect(path)
-                self._write_connection.execute("PRAGMA journal_mode = WAL")
+                for pragma in _WRITER_PRAGMAS:
+                    self._write_connection.execute(f"PRAGMA {pragma}")
                 migrate(self._write_connection)
                 self._read_connection = _connect(path)
                 self._read_connection.execute("PRAGMA query_only = ON")
@@ -101,7 +104,10 @@ class _SQLiteTransaction:
 
     async def execute(self, sql: str, *args: Value) -> int:
         with _translated():
-            return self._connection.execute(_dialect(sql), args).rowcount
+            changed = self._connection.execute(_dialect(sql), args).rowcount
+            if changed < 0:  # the module does not count for a statement that begins with WITH
+                changed = self._connection.execute("SELECT changes()").fetchone()[0]
+            return changed
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         with _translated():

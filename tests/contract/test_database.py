@@ -63,6 +63,13 @@ async def test_execute_tells_how_many_rows_changed(database: Database):
     assert await database.transaction(lambda tx: tx.execute(update, "other", "bo")) == 0
 
 
+async def test_rows_are_counted_for_a_statement_that_begins_with_a_query(database: Database):
+    """`WITH … UPDATE` tells its rows too."""
+    await add(database, "acme")
+    update = "WITH one AS (SELECT 'acme' AS name) UPDATE accounts SET owner = 'bo' WHERE name IN (SELECT name FROM one)"
+    assert await database.transaction(lambda tx: tx.execute(update)) == 1
+
+
 async def test_many_writers_are_serialized(database: Database):
     """Read-then-write in a unit loses no update among 100 at once."""
 
