@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -12,8 +13,9 @@ from aiohttp import web
 
 from attestors.http_client import AiohttpClient
 from issuer.app import open_services
-from issuer.config import Config
+from issuer.config import Config, HTTPConfig
 from issuer.config.checks import check_private
+from issuer.http.connection import connections
 from issuer.http.server import make_app
 from issuer.listening import bind, tls_context
 from issuer.storage import Database, SQLiteDatabase
@@ -50,18 +52,36 @@ async def serve(
 async def _start(config: Config, stack: AsyncExitStack, open_database: Callable[[Path], Database]) -> str:
     """Start serving; `stack` stops it again. Returns the public URL."""
     check_private(config.database_path.parent, "the data folder")
-    context = tls_context(config.http)
+    tls_context(config.http)  # a certificate that cannot be used is told of before anything is opened
     database = open_database(config.database_path)
     stack.push_async_callback(database.close)
     listener = stack.enter_context(bind(config.http))
     config = config.listening_on(listener.getsockname()[1])
     client = await stack.enter_async_context(AiohttpClient())
     app = make_app(await open_services(config, database, client))
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=config.http.shutdown_seconds)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listener, ssl_context=context, backlog=_BACKLOG).start()
+    await stack.enter_async_context(_accepting(app, listener, config.http))
     return config.url
+
+
+@asynccontextmanager
+async def _accepting(app: web.Application, listener: socket.socket, config: HTTPConfig) -> AsyncIterator[None]:
+    """Accept connections; at the end stop that first, then finish what is in flight."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=config.shutdown_seconds)
+    await runner.setup()
+    server = runner.server
+    if server is None:
+        raise RuntimeError("a runner that is set up has a server")
+    accepting = await asyncio.get_running_loop().create_server(
+        connections(server, idle_seconds=config.request_seconds),
+        sock=listener,
+        ssl=tls_context(config),
+        backlog=_BACKLOG,
+    )
+    try:
+        yield
+    finally:
+        accepting.close()
+        await runner.cleanup()
 
 
 def _on_signals() -> asyncio.Event:

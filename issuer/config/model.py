@@ -21,12 +21,14 @@ class HTTPConfig(Struct, frozen=True, forbid_unknown_fields=True):
         listen: `address:port`; port 0 takes a free one.
         tls_certificate: a PEM chain; needed unless `listen` is a loopback address.
         tls_key: its private key, PEM.
+        request_seconds: how long a request may take to arrive, and a connection may wait for one.
         shutdown_seconds: how long requests in flight may take to finish once the issuer is told to stop.
     """
 
     listen: str = "127.0.0.1:8750"
     tls_certificate: str | None = None
     tls_key: str | None = None
+    request_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     shutdown_seconds: Annotated[int, Meta(ge=1, le=300)] = 10
 
     def address(self) -> tuple[str, int]:

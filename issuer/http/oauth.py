@@ -71,7 +71,7 @@ def parse_form(body: bytes) -> Mapping[str, str]:
 def oauth_error(error: RemitError) -> web.Response:
     """The response that answers a token request with an error; our own `code` and `hint` stand beside OAuth's members."""
     document = problem(error)
-    status = document.status if document.status in (413, 415, 503) else 400
+    status = document.status if document.status in (408, 413, 415, 503) else 400
     if document.status == 500:
         status = 500
     name = _OAUTH_CODES.get(error.code) or _OAUTH_CODES.get(document.code, "invalid_request")

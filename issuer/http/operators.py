@@ -64,6 +64,6 @@ class OperatorGate:
 def _credential(request: web.Request) -> str:
     headers = request.headers.getall("Authorization", [])
     scheme, _, credential = (headers[0] if len(headers) == 1 else "").partition(" ")
-    if scheme.lower() != _SCHEME or not credential:
+    if scheme.lower() != _SCHEME or not credential or not credential.isascii():
         raise UnauthenticatedError("no operator credential", hint="send `Authorization: Bearer remit_op_…`")
     return credential

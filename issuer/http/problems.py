@@ -23,6 +23,8 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 _QUOTED_RE: Final = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?!\w)""")  # not the s of "agent's"
 
+_SECRET_RE: Final = re.compile(r"remit_(?:op|join|sc)_[\w-]+|eyJ[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)  # or a compact JWS
+
 _STATUS: Final = {
     "malformed_request": 400,
     "unauthenticated": 401,
@@ -41,6 +43,7 @@ _STATUS: Final = {
     "scope_too_wide": 403,
     "not_found": 404,
     "method_not_allowed": 405,
+    "request_timeout": 408,
     "conflict": 409,
     "retired_name": 409,
     "rotation_under_way": 409,
@@ -95,8 +98,9 @@ def problem_response(error: RemitError) -> web.Response:
 
 
 def _without_values(error: RemitError) -> str:
-    """The detail without what it quotes of the input: a secret may have been put into the wrong place."""
-    return _QUOTED_RE.sub("…", error.detail) if isinstance(error, InvalidInputError) else error.detail
+    """The detail without what it quotes of the input, and without secrets: one may have been put into the wrong place."""
+    detail = _QUOTED_RE.sub("…", error.detail) if isinstance(error, InvalidInputError) else error.detail
+    return _SECRET_RE.sub("…", detail)
 
 
 def _code(error: RemitError) -> str:

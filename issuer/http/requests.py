@@ -4,6 +4,7 @@ What does not fit is a `malformed_request` that names the field. Values are not 
 wrong place. (`issuer.http.problems` cuts what an error quotes of its input.)
 """
 
+import asyncio
 import re
 from typing import Final, TypeVar
 
@@ -16,6 +17,10 @@ from remit.jose import strict_json
 MAX_BODY_BYTES: Final = 1 << 20
 """Largest body that is read, unless a route says less."""
 
+BODY_SECONDS: Final = web.AppKey("body_seconds", int)
+"""How long a body may take to arrive; a minute, unless the application says otherwise."""
+
+_BODY_SECONDS: Final = 60
 _MAX_DEPTH: Final = 32
 _LOCATION_RE: Final = re.compile(r" - at `(\$[^`]{0,128})`$")
 
@@ -28,16 +33,29 @@ async def read_body(
     """Return the body.
 
     Raises:
-        InvalidInputError: another content type (`unsupported_media_type`), or longer than `limit` (`body_too_large`).
+        InvalidInputError: another content type (`unsupported_media_type`), longer than `limit` (`body_too_large`),
+            not here in time (`request_timeout`),
+            or cut off (`malformed_request`).
     """
     if request.content_type != media_type or (request.charset or "utf-8").lower() != "utf-8":
         raise InvalidInputError(
             "this content type is not taken here", code="unsupported_media_type", hint=f"send {media_type}"
         )
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise InvalidInputError(
+            "compressed bodies are not taken", code="unsupported_media_type", hint="send it as it is"
+        )
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
     try:
-        body = await request.read()
+        async with asyncio.timeout(request.app.get(BODY_SECONDS, _BODY_SECONDS)):
+            body = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise _too_large(limit) from error
+    except web.RequestPayloadError as error:
+        raise InvalidInputError("the body is cut off, or not valid http", code="malformed_request") from error
+    except TimeoutError as error:
+        raise InvalidInputError("the body did not arrive in time", code="request_timeout") from error
     if len(body) > limit:
         raise _too_large(limit)
     return body

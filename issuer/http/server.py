@@ -11,7 +11,7 @@ from issuer.http.attest import AttestRoutes
 from issuer.http.metering import metered
 from issuer.http.middleware import problems_and_records
 from issuer.http.operators import OperatorGate
-from issuer.http.requests import MAX_BODY_BYTES
+from issuer.http.requests import BODY_SECONDS, MAX_BODY_BYTES
 from issuer.http.sidecars import SidecarGate, send_nonce
 from issuer.services import Services
 
@@ -22,6 +22,7 @@ def make_app(services: Services) -> web.Application:
         middlewares=[metered, problems_and_records(services.audit, services.clock_ms)],
         client_max_size=MAX_BODY_BYTES,
     )
+    app[BODY_SECONDS] = services.config.http.request_seconds
     operators = OperatorGate(services.registry, services.clock_ms)
     sidecars = SidecarGate(services)
     app.add_routes(openapi.routes(services.config.url))

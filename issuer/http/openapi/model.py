@@ -63,7 +63,7 @@ class Operation:
         """Every status that it answers with, but those of a request that is not HTTP (400) and of a defect (500)."""
         found = {self.status, 503, *self.refusals}
         if self.body is not None:
-            found |= {400, 413, 415}
+            found |= {400, 408, 413, 415}
         if self.query is not None:
             found |= {400}
         if self.parameters:
