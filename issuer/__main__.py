@@ -43,9 +43,15 @@ async def _serve(options: argparse.Namespace) -> None:
 async def _initialize(options: argparse.Namespace) -> None:
     wanted = Wanted(options.folder, options.trust_domain, options.public_url, options.listen)
     await initialize(wanted)
+    path = options.folder / "remit.toml"
+    if options.serve:
+        config = load(path, os.environ)
+        configure(config.log)
+        await serve(config, ready_fd=options.ready_fd)
+        return
     sys.stdout.write(
         f"made {options.folder}: remit.toml, remit.db, keys/, and operator.json with the first operator's credential\n"
-        f"start it with: remit serve --config {options.folder / 'remit.toml'}\n"
+        f"start it with: remit serve --config {path}\n"
     )
 
 
@@ -66,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--trust-domain", required=True, metavar="NAME", help="such as example.org")
     making.add_argument("--public-url", metavar="URL", help="such as https://issuer.example.org")
     making.add_argument("--listen", default="127.0.0.1:8750", metavar="ADDRESS:PORT")
+    making.add_argument("--serve", action="store_true", help="go on to serve, without starting a second process")
     return parser
 
 

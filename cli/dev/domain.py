@@ -11,10 +11,9 @@ import msgspec
 from cli.credentials import Credentials
 from cli.dev import registration
 from cli.dev.ports import free_port
-from cli.dev.processes import Process, StartError, wait_until
+from cli.dev.processes import Process, wait_until
 from cli.issuer_client import IssuerClient
 from cli.launch.registration import Sockets
-from cli.programs import python_module
 from remit.ids import AgentName
 from remit.scope import SpendScope
 
@@ -73,7 +72,7 @@ class Domain:
 def start(folder: Path, agent: AgentName, scope: SpendScope) -> tuple[Domain, list[Process]]:
     """Start and register everything; returns once the agent could get a credential.
 
-    The sidecar is started first: while the issuer makes its data and loads, it loads too and waits for its join token.
+    Both are started at once: while the issuer makes its data and loads, the sidecar loads too and waits for its join token.
 
     Raises:
         StartError: a part did not start.
@@ -82,10 +81,8 @@ def start(folder: Path, agent: AgentName, scope: SpendScope) -> tuple[Domain, li
     """
     domain = Domain(folder, free_port())
     environment = _own_environment()
+    issuer = _start_issuer(domain, environment)
     sidecar = _start_sidecar(domain, environment)
-    _make_data(domain, environment)
-    command = python_module("issuer", "--config", str(domain.data / "remit.toml"))
-    issuer = Process.start_announced("the issuer", command, environment | _FOR_QUICK_FEEDBACK, folder / "issuer.log")
     processes = [issuer, sidecar]
     wait_until(issuer.has_announced, processes, "the issuer")
     operator = msgspec.json.decode(domain.credentials.read_bytes(), type=Credentials)
@@ -97,6 +94,14 @@ def start(folder: Path, agent: AgentName, scope: SpendScope) -> tuple[Domain, li
     return domain, processes
 
 
+def _start_issuer(domain: Domain, environment: Mapping[str, str]) -> Process:
+    """Start the issuer, which makes its data folder and goes on to serve."""
+    what = ("init", str(domain.data), "--serve", "--trust-domain", TRUST_DOMAIN)
+    where = ("--listen", f"127.0.0.1:{domain.port}", "--public-url", domain.issuer)
+    settings = {**environment, **_FOR_QUICK_FEEDBACK}
+    return Process.start("the issuer", "issuer", (*what, *where), settings, domain.folder / "issuer.log")
+
+
 def _start_sidecar(domain: Domain, environment: Mapping[str, str]) -> Process:
     os.mkfifo(domain.join_token, 0o600)
     arguments = {
@@ -105,25 +110,8 @@ def _start_sidecar(domain: Domain, environment: Mapping[str, str]) -> Process:
         "--socket-dir": domain.sockets.folder,
         "--join-token-file": domain.join_token,
     }
-    command = python_module("sidecar", *(str(word) for pair in arguments.items() for word in pair))
-    return Process.start_announced("the sidecar", command, environment, domain.folder / "sidecar.log")
-
-
-def _make_data(domain: Domain, environment: Mapping[str, str]) -> None:
-    what = ("init", str(domain.data), "--trust-domain", TRUST_DOMAIN)
-    where = ("--listen", f"127.0.0.1:{domain.port}", "--public-url", domain.issuer)
-    command = python_module("issuer", *what, *where)
-    making = Process.start("issuer init", command, environment, domain.folder / "init.log")
-    codes: list[int] = []
-
-    def has_ended() -> bool:
-        code = making.exit_code()
-        codes.extend([] if code is None else [code])
-        return code is not None
-
-    wait_until(has_ended, [], "issuer init")
-    if codes != [0]:
-        raise StartError(f"issuer init failed: {making.last_words()}")
+    words = [str(word) for pair in arguments.items() for word in pair]
+    return Process.start("the sidecar", "sidecar", words, environment, domain.folder / "sidecar.log")
 
 
 def _hand_over(pipe: Path, token: str) -> bool:

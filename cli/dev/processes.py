@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -14,6 +14,7 @@ import typer
 from cli.launch import signals
 from cli.launch.child import Program, fork_waiting
 from cli.launch.supervise import reaped
+from cli.programs import python_module
 from remit.errors import RemitError
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -37,37 +38,31 @@ class Process:
         name: what people call it.
         pid: its process id.
         log: where its stdout and stderr go.
-        announcement: a pipe on which it tells that it serves, or None.
+        announcement: a pipe on which it tells that it serves.
     """
 
     name: str
     pid: int
     log: Path
-    announcement: int | None = None
+    announcement: int
 
     @classmethod
-    def start(cls, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> "Process":
-        """Start a program that dies with this process."""
-        with log.open("ab") as output:
-            program = Program(command[0], tuple(command), environment)
-            child = fork_waiting(program, output=output.fileno())
-        child.release()
-        return cls(name, child.pid, log)
-
-    @classmethod
-    def start_announced(cls, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> "Process":
-        """Start a program that tells on `--ready-fd` when it serves."""
+    def start(
+        cls, name: str, module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path
+    ) -> "Process":
+        """Start one of our packages; it dies with this process, and tells on `--ready-fd` when it serves."""
         announcement, tell = os.pipe()
         os.set_inheritable(tell, True)
-        started = cls.start(name, [*command, "--ready-fd", str(tell)], environment, log)
+        command = python_module(module, "--ready-fd", str(tell), *arguments)
+        with log.open("ab") as output:
+            child = fork_waiting(Program(command[0], tuple(command), environment), output=output.fileno())
         os.close(tell)
+        child.release()
         os.set_blocking(announcement, False)
-        return replace(started, announcement=announcement)
+        return cls(name, child.pid, log, announcement)
 
     def has_announced(self) -> bool:
         """Whether it serves; asked until it does, not after."""
-        if self.announcement is None:
-            return False
         try:
             said = os.read(self.announcement, 4096)
         except BlockingIOError:

@@ -199,7 +199,7 @@ def test_ctrl_c_on_a_terminal_is_the_programs_to_handle(ground: Ground):
         time.sleep(0.3)
         screen.write(b"\x03")
         _read_until(screen, b"foreground True")
-    _, status = os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)  # before the terminal is closed, which would hang up
 
     assert os.waitstatus_to_exitcode(status) == 0
     ground.assert_nothing_left()

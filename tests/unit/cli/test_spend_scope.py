@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.spend_scope import build_scope, parse_limit, read_scope
+from cli.spend_scope import build_scope, describe_scope, parse_limit, read_scope
 from remit.errors import InvalidInputError
 from remit.limits import Interval
 
@@ -67,3 +67,24 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     """The error says which file and why."""
     with pytest.raises(InvalidInputError, match="no such file"):
         read_scope(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "unrestricted"),
+        ({"actions": []}, "actions none"),
+        ({"spend_limits": []}, "no spending"),
+        (
+            {
+                "locations": ["https://a.example/"],
+                "spend_limits": [{"amount": 5, "unit": "requests", "decimals": 0, "interval": "rolling", "period": 60}],
+            },
+            "5 requests rolling 60 s; locations https://a.example/",
+        ),
+        ({"novelty": 1}, '{"type":"agent_spend","version":1,"novelty":1}'),
+    ],
+)
+def test_a_scope_is_described_in_words(more: dict[str, object], said: str):
+    """An empty list and an absent one read differently; what is not understood is shown as it is."""
+    assert describe_scope({"type": "agent_spend", "version": 1, **more}) == said
