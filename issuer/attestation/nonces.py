@@ -6,6 +6,7 @@ ago a proof can have been made in advance; that a proof is used once is the repl
 
 import hashlib
 import hmac
+from functools import lru_cache
 from typing import Final
 
 from remit.jose import b64url_encode
@@ -26,6 +27,7 @@ class NonceSource:
         if len(key) < 32:
             raise ValueError("a nonce key has at least 32 bytes")
         self._key = key
+        self._nonce = lru_cache(maxsize=4)(self._make)
 
     def current(self, now: int) -> str:
         """The nonce of this moment."""
@@ -39,5 +41,5 @@ class NonceSource:
         shown = nonce.encode("utf-8", "replace")
         return any(hmac.compare_digest(shown, self._nonce(one).encode()) for one in (span, span - 1))
 
-    def _nonce(self, span: int) -> str:
+    def _make(self, span: int) -> str:
         return b64url_encode(hmac.digest(self._key, b"remit dpop nonce %d" % span, hashlib.sha256)[:_TAG_BYTES])

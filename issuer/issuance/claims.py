@@ -26,16 +26,18 @@ class ClaimsWriter:
         self._issuer = issuer
         self._trust_domain = trust_domain
         self._shared = lru_cache(_SHARED)(self._encode_shared)
+        self.spiffe_id = lru_cache(_SHARED)(self._spiffe_id)
 
-    def spiffe_id(self, agent: str) -> str:
+    def _spiffe_id(self, agent: str) -> str:
         """The SPIFFE ID of an agent, given its full name."""
         return str(AgentName.parse(agent).spiffe_id(self._trust_domain))
 
     def write(self, decision: Decision, jti: str) -> bytes:
         """The claims of one token, JSON."""
-        head, tail = self._shared(decision.entitlement.entry.agent, decision.grant.task, decision.scope, decision.index)
+        basis = decision.basis
+        head, tail = self._shared(basis.entry.agent, basis.grant.task, basis.scope, basis.index)
         times = b',"iat":%d,"nbf":%d,"exp":%d,"jti":"' % (decision.issued_at, decision.issued_at, decision.expires_at)
-        return b"".join((head, _json(decision.entitlement.request.audience), times, jti.encode(), tail))
+        return b"".join((head, _json(decision.request.audience), times, jti.encode(), tail))
 
     def _encode_shared(self, agent: str, task: str | None, scope: bytes, index: StatusIndex) -> tuple[bytes, bytes]:
         """What comes before the audience, and what comes after the `jti`."""

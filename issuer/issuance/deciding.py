@@ -5,30 +5,30 @@ from dataclasses import dataclass
 
 from issuer.errors import UnauthenticatedError
 from issuer.issuance import store
-from issuer.issuance.decision import Held, Terms, decide
+from issuer.issuance.decision import Held, decide
 from issuer.issuance.matching import match
-from issuer.issuance.model import Candidate, Decision, Entitlement, HeldGrant, IssuanceRequest, Link, Opening
+from issuer.issuance.model import Basis, Candidate, Entitlement, HeldGrant, IssuanceRequest, Link, Opening
 from issuer.storage import Transaction
 from remit.errors import RemitError
 
-Verdict = Sequence[Decision | Opening] | RemitError
+Verdict = Sequence[Basis | Opening] | RemitError
 """What one request gets: a step for each agent, at least one, or why nothing."""
 
 
-async def decide_all(tx: Transaction, requests: Sequence[IssuanceRequest], terms: Terms) -> list[Verdict]:
+async def decide_all(tx: Transaction, requests: Sequence[IssuanceRequest], now: int) -> list[Verdict]:
     """Decide on each of `requests`, in their order.
 
     Args:
         tx: one snapshot.
         requests: what is asked at the same time.
-        terms: the time, and what bounds a token's life.
+        now: unix seconds.
     """
     candidates = await store.candidates(tx, {selector for request in requests for selector in request.selectors})
     matched = [_outcome_of_matching(request, candidates) for request in requests]
     agents = {entry.agent_id for entries in matched if not isinstance(entries, RemitError) for entry in entries}
     decider = _Decider(
         tx=tx,
-        terms=terms,
+        now=now,
         chains=await store.chains(tx, agents),
         standing=await store.standing_grants(tx, agents),
         sidecars=await store.sidecars(tx, _asking(requests)),
@@ -44,7 +44,7 @@ class _Decider:
     """What the decisions of one batch share."""
 
     tx: Transaction
-    terms: Terms
+    now: int
     chains: Mapping[int, store.Chain]
     standing: Mapping[int, HeldGrant]
     sidecars: Mapping[int, Link]
@@ -55,13 +55,13 @@ class _Decider:
         sidecar = None if sidecar_id is None else self.sidecars.get(sidecar_id)
         if sidecar_id is not None and sidecar is None:
             return UnauthenticatedError("the sidecar is not active", code="session_invalid")
-        steps: list[Decision | Opening] = []
+        steps: list[Basis | Opening] = []
         refusals: list[RemitError] = []
         for entry in entries:
             own = None if request.task is None else await store.task_grant(self.tx, entry.agent_id, request.task)
             held = Held(self.standing.get(entry.agent_id), own, sidecar)
             try:
-                steps.append(decide(Entitlement(request, entry, self.chains[entry.agent_id]), held, self.terms))
+                steps.append(decide(Entitlement(request, entry, self.chains[entry.agent_id]), held, self.now))
             except RemitError as error:
                 refusals.append(error)
         return steps or refusals[0]

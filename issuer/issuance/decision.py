@@ -7,7 +7,7 @@ from typing import Literal, NoReturn
 from msgspec import Struct
 
 from issuer.errors import NotEntitledError
-from issuer.issuance.model import Decision, Entitlement, HeldGrant, Link, Opening
+from issuer.issuance.model import Basis, Decision, Entitlement, HeldGrant, IssuanceRequest, Link, Opening
 from issuer.registry.state import State, effective
 from remit.scope import SpendScope
 
@@ -40,16 +40,16 @@ class Held(Struct, frozen=True):
     sidecar: Link | None
 
 
-def decide(entitlement: Entitlement, held: Held, terms: Terms) -> Decision | Opening:
-    """Decide on a credential for one agent.
+def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
+    """Decide on credentials for one agent.
 
     Args:
         entitlement: who, by which entry.
         held: the grants that may carry the authority.
-        terms: the time, and what bounds a token's life.
+        now: unix seconds.
 
     Returns:
-        The decision, or what must be opened before it can be made.
+        Why they may be issued, or what must be opened before.
 
     Raises:
         NotEntitledError: something in the chain is not active (`agent_not_active`), or no grant is (`no_grant`).
@@ -58,20 +58,27 @@ def decide(entitlement: Entitlement, held: Held, terms: Terms) -> Decision | Ope
     _require_active(entitlement)
     task = entitlement.request.task
     if task is not None and held.own is None:
-        return _opening(entitlement, _usable(held.standing, terms.now), task, held.sidecar)
-    grant = _usable(held.standing if task is None else held.own, terms.now)
+        return _opening(entitlement, _usable(held.standing, now), task, held.sidecar)
+    grant = _usable(held.standing if task is None else held.own, now)
     scope = narrowed(grant.scope, grant.funding, entitlement.request.scope)
+    rests_on = _links(entitlement, grant, held.sidecar)
     if grant.index is None:
-        return Opening(entitlement, grant, None, scope, _links(entitlement, grant, held.sidecar))
-    return Decision(
-        entitlement=entitlement,
-        grant=grant,
-        index=grant.index,
-        scope=scope,
-        issued_at=terms.now,
-        expires_at=_expiry(entitlement, grant, terms),
-        rests_on=_links(entitlement, grant, held.sidecar),
-    )
+        return Opening(entitlement, grant, None, scope, rests_on)
+    return Basis(entitlement.entry, grant, grant.index, scope, _end(grant), rests_on)
+
+
+def date(request: IssuanceRequest, basis: Basis, terms: Terms) -> Decision:
+    """The credential that `basis` allows now: it outlives neither grant nor evidence nor the key that signs it.
+
+    Raises:
+        NotEntitledError: the grant has expired (`no_grant`).
+    """
+    if basis.ends_at is not None and basis.ends_at <= terms.now:
+        _expired(basis.grant)
+    life = _earliest(terms.ttl_seconds, basis.entry.ttl_seconds, request.ttl_seconds) or terms.ttl_seconds
+    until = terms.now + life
+    ends = _earliest(until, basis.ends_at, request.appraisal.expires_at, terms.not_after) or until
+    return Decision(request, basis, terms.now, ends)
 
 
 @lru_cache(maxsize=4096)
@@ -103,13 +110,15 @@ def _usable(grant: HeldGrant | None, now: int) -> HeldGrant:
     """Return `grant` when it carries authority now; its opener's state counts as its own."""
     if grant is None:
         _no_grant("the agent has no standing grant", "create one with `remit grant create`")
-    what = f"grant {grant.id}" if grant.task is None else f"grant {grant.id} for task {grant.task}"
     state = effective([grant.state, *([grant.opener.state] if grant.opener else [])])
     if state is not State.ACTIVE:
-        _no_grant(f"{what} is {state}", "an operator can resume it" if state is State.SUSPENDED else "revoked is final")
+        _no_grant(
+            f"{_named(grant)} is {state}",
+            "an operator can resume it" if state is State.SUSPENDED else "revoked is final",
+        )
     ends = _end(grant)
     if ends is not None and ends <= now:
-        _no_grant(f"{what} has expired", "create another one with `remit grant create`")
+        _expired(grant)
     return grant
 
 
@@ -118,25 +127,24 @@ def _end(grant: HeldGrant) -> int | None:
     return _earliest(grant.expires_at, None if grant.opener is None else grant.opener.expires_at)
 
 
-def _expiry(entitlement: Entitlement, grant: HeldGrant, terms: Terms) -> int:
-    life = _earliest(entitlement.entry.ttl_seconds, entitlement.request.ttl_seconds) or terms.ttl_seconds
-    expires_at = terms.now + min(life, terms.ttl_seconds)
-    ends = (_end(grant), entitlement.request.appraisal.expires_at, terms.not_after)
-    return _earliest(expires_at, *ends) or expires_at
-
-
 def _earliest(*times: int | None) -> int | None:
     return min((time for time in times if time is not None), default=None)
 
 
-def _links(entitlement: Entitlement, grant: HeldGrant, sidecar: Link | None) -> tuple[Link, ...]:
+def _links(entitlement: Entitlement, grant: HeldGrant, sidecar: Link | None) -> frozenset[Link]:
     links = [node.link for node in entitlement.chain]
     links += [entitlement.entry.link, grant.link]
-    if grant.opener is not None:
-        links.append(grant.opener.link)
-    if sidecar is not None:
-        links.append(sidecar)
-    return tuple(links)
+    links += [] if grant.opener is None else [grant.opener.link]
+    links += [] if sidecar is None else [sidecar]
+    return frozenset(links)
+
+
+def _named(grant: HeldGrant) -> str:
+    return f"grant {grant.id}" if grant.task is None else f"grant {grant.id} for task {grant.task}"
+
+
+def _expired(grant: HeldGrant) -> NoReturn:
+    _no_grant(f"{_named(grant)} has expired", "create another one with `remit grant create`")
 
 
 def _no_grant(detail: str, hint: str) -> NoReturn:

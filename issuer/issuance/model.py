@@ -165,26 +165,40 @@ class Entitlement(Struct, frozen=True):
     chain: tuple[Node, ...]
 
 
-class Decision(Struct, frozen=True):
-    """A credential that may be issued, if nothing that it rests on has changed by then.
+class Basis(Struct, frozen=True):
+    """Why a credential may be issued, whenever that is: good for as long as nothing that it rests on has changed.
 
     Attributes:
-        entitlement: for whom, by what.
-        grant: whose authority it carries.
+        entry: what entitles the workload.
+        grant: whose authority the credential carries.
         index: where its status is.
         scope: its spend scope, encoded.
-        issued_at: unix seconds.
-        expires_at: unix seconds.
+        ends_at: when the grant ends by itself, unix seconds, or None.
         rests_on: everything whose change voids it.
     """
 
-    entitlement: Entitlement
+    entry: Candidate
     grant: HeldGrant
     index: StatusIndex
     scope: bytes
+    ends_at: int | None
+    rests_on: frozenset[Link]
+
+
+class Decision(Struct, frozen=True):
+    """A credential that may be issued now.
+
+    Attributes:
+        request: what was asked.
+        basis: why it may be issued.
+        issued_at: unix seconds.
+        expires_at: unix seconds.
+    """
+
+    request: IssuanceRequest
+    basis: Basis
     issued_at: int
     expires_at: int
-    rests_on: tuple[Link, ...]
 
 
 class Opening(Struct, frozen=True):
@@ -202,7 +216,7 @@ class Opening(Struct, frozen=True):
     standing: HeldGrant
     task: str | None
     scope: bytes
-    rests_on: tuple[Link, ...]
+    rests_on: frozenset[Link]
 
 
 class IssuedCredential(Struct, frozen=True):

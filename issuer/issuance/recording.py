@@ -5,7 +5,7 @@ work at a time, so what is re-read here cannot change before the commit: a revoc
 or comes after, and covers its status index.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -16,23 +16,10 @@ from issuer.attestation.service import use_up
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append_many
 from issuer.issuance import store
-from issuer.issuance.model import Decision, IssuanceRequest, Link
+from issuer.issuance.model import IssuanceRequest, Link
+from issuer.issuance.signing import Signed
 from issuer.storage import Transaction
 from remit.errors import RemitError
-
-
-class Signed(Struct, frozen=True):
-    """A token that may leave once it is recorded.
-
-    Attributes:
-        decision: what it says, and what that rests on.
-        jti: its id.
-        token: the compact JWS.
-    """
-
-    decision: Decision
-    jti: str
-    token: str
 
 
 class Refusal(Struct, frozen=True):
@@ -69,7 +56,7 @@ async def record(
         The fate of each request of `signed`; what was not recorded must not leave.
     """
     tokens = [token for request in signed for token in request]
-    changed = await store.changed(tx, {link for token in tokens for link in token.decision.rests_on})
+    changed = await store.changed(tx, frozenset().union(*(token.decision.basis.rests_on for token in tokens)))
     latest = max((token.decision.expires_at for token in tokens), default=0)
     trusted = not tokens or await store.key_may_sign(tx, kid, latest)
     fates = [await _fate(tx, request, changed, now_ms // 1000) if trusted else Fate.VOID for request in signed]
@@ -79,10 +66,10 @@ async def record(
     return fates
 
 
-async def _fate(tx: Transaction, request: Sequence[Signed], changed: Collection[Link], now: int) -> Fate:
-    if changed and any(link in changed for token in request for link in token.decision.rests_on):
+async def _fate(tx: Transaction, request: Sequence[Signed], changed: frozenset[Link], now: int) -> Fate:
+    if changed and not all(changed.isdisjoint(token.decision.basis.rests_on) for token in request):
         return Fate.VOID
-    appraisal = request[0].decision.entitlement.request.appraisal
+    appraisal = request[0].decision.request.appraisal
     if appraisal.use_once is not None:
         try:
             await use_up(tx, appraisal, now)
@@ -92,25 +79,24 @@ async def _fate(tx: Transaction, request: Sequence[Signed], changed: Collection[
 
 
 def _issued(signed: Signed, kid: str, now_ms: int) -> AuditRecord:
-    decision = signed.decision
-    entitlement = decision.entitlement
-    detail = _asked(entitlement.request)
+    decision, basis = signed.decision, signed.decision.basis
+    detail = _asked(decision.request)
     detail |= {
         "kid": kid,
         "exp": decision.expires_at,
-        "entry": entitlement.entry.link.id,
-        "scope": msgspec.Raw(decision.scope),
-        "status": [decision.index.list, decision.index.idx],
+        "entry": basis.entry.link.id,
+        "scope": msgspec.Raw(basis.scope),
+        "status": [basis.index.list, basis.index.idx],
     }
     return AuditRecord(
         at_ms=now_ms,
         kind="issuance",
         outcome=Outcome.ALLOWED,
-        actor=entitlement.request.caller.actor,
-        account=entitlement.entry.agent.partition("/")[0],
-        agent=entitlement.entry.agent,
+        actor=decision.request.caller.actor,
+        account=basis.entry.agent.partition("/")[0],
+        agent=basis.entry.agent,
         jti=signed.jti,
-        grant_id=decision.grant.id,
+        grant_id=basis.grant.id,
         detail=detail,
     )
 

@@ -2,7 +2,8 @@
 
 The order, and what a crash between two steps leaves:
 
-1. *Decide* on one snapshot: entries that match, the chain of authority, the grant, the narrowed scope. Nothing is written.
+1. *Decide* on one snapshot: entries that match, the chain of authority, the grant, the narrowed scope. Nothing is written. What was
+   decided before is remembered: step 4 would notice that it does not hold any more.
 2. *Open*, in a transaction of its own, a grant for a task that comes for the first time, or a fresh status index. After a crash
    it is there without a token; the next request finds it. An index is bound to its grant before any token names it.
 3. *Sign*. A token that was signed and not recorded never left the process.
@@ -11,9 +12,9 @@ The order, and what a crash between two steps leaves:
 5. *Release*, once the record is durable. After a crash here the record is of a token that nobody got: harmless.
 """
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from msgspec import Struct
 from prometheus_client import Counter
@@ -23,10 +24,12 @@ from issuer.errors import AuthorityChangedError
 from issuer.issuance.batching import Batcher
 from issuer.issuance.claims import ClaimsWriter
 from issuer.issuance.deciding import Verdict, decide_all
-from issuer.issuance.decision import Terms
-from issuer.issuance.model import Decision, IssuanceRequest, IssuedCredential, Opening
+from issuer.issuance.decision import Terms, date
+from issuer.issuance.memory import DecisionMemory
+from issuer.issuance.model import Basis, Decision, IssuanceRequest, IssuedCredential, Opening
 from issuer.issuance.opening import open_all
-from issuer.issuance.recording import Fate, Refusal, Signed, record
+from issuer.issuance.recording import Fate, Refusal, record
+from issuer.issuance.signing import Signed, sign_all
 from issuer.keys import KeyService, Purpose, Signer
 from issuer.storage import Database
 from remit.errors import RemitError
@@ -63,6 +66,7 @@ class _Pending:
 
     request: IssuanceRequest
     outcome: Outcome | None = None
+    recalled: bool = False
 
 
 class IssuanceService:
@@ -90,6 +94,7 @@ class IssuanceService:
         self._claims = claims
         self._policy = policy
         self._clock_ms = clock_ms
+        self._memory = DecisionMemory()
         self._batcher: Batcher[IssuanceRequest, Outcome] = Batcher(self._issue, most=_BATCH)
 
     async def issue(self, requests: Sequence[IssuanceRequest]) -> Sequence[Outcome]:
@@ -118,36 +123,41 @@ class IssuanceService:
     async def _round(self, items: Sequence[_Pending]) -> None:
         """Bring each item as far as one snapshot allows: something opened for it, or its outcome."""
         now_ms = self._clock_ms()
-        signer = self._keys.signer(Purpose.TOKEN, now=now_ms // 1000)
-        terms = Terms(now_ms // 1000, self._policy.ttl_seconds, signer.key.retires_at)
-        requests = [item.request for item in items]
-        verdicts = await self._database.read(lambda tx: decide_all(tx, requests, terms))
+        now = now_ms // 1000
+        verdicts = await self._verdicts(items, now)
         await self._open(verdicts, now_ms)
-        judged = list(zip(items, verdicts, strict=True))
-        refused = [(item, verdict) for item, verdict in judged if isinstance(verdict, RemitError)]
-        ready = [
-            (item, [self._sign(signer, decision, now_ms) for decision in decisions])
-            for item, verdict in judged
-            if (decisions := _decisions(verdict))
-        ]
-        await self._record(signer, ready, refused, now_ms)
+        signer = self._keys.signer(Purpose.TOKEN, now=now)
+        terms = Terms(now, self._policy.ttl_seconds, signer.key.retires_at)
+        ready: list[tuple[_Pending, Sequence[Decision]]] = []
+        refused: list[tuple[_Pending, RemitError]] = []
+        for item, verdict in zip(items, verdicts, strict=True):
+            try:
+                decisions = [date(item.request, basis, terms) for basis in _bases(verdict)]
+            except RemitError as error:
+                refused.append((item, error))
+                continue
+            if decisions:
+                ready.append((item, decisions))
+        signed = iter(sign_all([one for _, decisions in ready for one in decisions], signer, self._claims, now_ms))
+        await self._record(
+            signer, [(item, list(islice(signed, len(decisions)))) for item, decisions in ready], refused, now_ms
+        )
+
+    async def _verdicts(self, items: Sequence[_Pending], now: int) -> list[Verdict]:
+        """What was decided before, and for the rest one read."""
+        known = [self._memory.recall(item.request) for item in items]
+        new = [item.request for item, basis in zip(items, known, strict=True) if basis is None]
+        decided = iter(await self._database.read(lambda tx: decide_all(tx, new, now)) if new else ())
+        for item, basis in zip(items, known, strict=True):
+            item.recalled = basis is not None
+        return [next(decided) if basis is None else (basis,) for basis in known]
 
     async def _open(self, verdicts: Sequence[Verdict], now_ms: int) -> None:
-        openings = [
-            step
-            for verdict in verdicts
-            if not isinstance(verdict, RemitError)
-            for step in verdict
-            if isinstance(step, Opening)
-        ]
+        steps = [step for verdict in verdicts if not isinstance(verdict, RemitError) for step in verdict]
+        openings = [step for step in steps if isinstance(step, Opening)]
         if openings:
             life = self._policy.task_ttl_seconds
             await self._database.transaction(lambda tx: open_all(tx, openings, task_ttl_seconds=life, now_ms=now_ms))
-
-    def _sign(self, signer: Signer, decision: Decision, now_ms: int) -> Signed:
-        # The time first: records of neighbouring tokens are neighbours in the index, which costs a tenth less.
-        jti = f"{now_ms:012x}{secrets.token_hex(10)}"
-        return Signed(decision, jti, signer.sign(self._claims.write(decision, jti)))
 
     async def _record(
         self,
@@ -167,13 +177,15 @@ class IssuanceService:
         for item, error in refused:
             item.outcome = error
             _refused.labels(error.code).inc()
-        replayed = []
+        _issued.inc(sum(len(signed) for (_, signed), fate in zip(ready, fates, strict=True) if fate is Fate.RECORDED))
+        replayed: list[tuple[_Pending, RemitError]] = []
         for (item, signed), fate in zip(ready, fates, strict=True):
             if fate is Fate.RECORDED:
-                item.outcome = [self._release(token) for token in signed]
-                _issued.inc(len(signed))
+                self._release(item, signed)
             elif fate is Fate.REPLAYED:
                 replayed.append((item, _replayed()))
+            else:
+                self._memory.forget(item.request)
         await self._record(signer, [], replayed, now_ms)
 
     async def _give_up(self, items: Sequence[_Pending]) -> None:
@@ -184,26 +196,32 @@ class IssuanceService:
             self._keys.signer(Purpose.TOKEN, now=now_ms // 1000), [], [(item, error) for item in items], now_ms
         )
 
-    def _release(self, signed: Signed) -> IssuedCredential:
-        decision = signed.decision
+    def _release(self, item: _Pending, signed: Sequence[Signed]) -> None:
+        """Let recorded tokens leave."""
+        if len(signed) == 1 and not item.recalled:
+            self._memory.keep(item.request, signed[0].decision.basis)
+        item.outcome = [self._credential(one.decision, one.token) for one in signed]
+
+    def _credential(self, decision: Decision, token: str) -> IssuedCredential:
+        basis = decision.basis
         return IssuedCredential(
-            agent=decision.entitlement.entry.agent,
-            spiffe_id=self._claims.spiffe_id(decision.entitlement.entry.agent),
-            token=signed.token,
+            agent=basis.entry.agent,
+            spiffe_id=self._claims.spiffe_id(basis.entry.agent),
+            token=token,
             issued_at=decision.issued_at,
             expires_at=decision.expires_at,
-            grant=decision.grant.id,
-            task=decision.grant.task,
-            scope=decision.scope,
+            grant=basis.grant.id,
+            task=basis.grant.task,
+            scope=basis.scope,
         )
 
 
-def _decisions(verdict: Verdict) -> list[Decision]:
-    """The decisions of a verdict that needs nothing opened first; otherwise none yet."""
+def _bases(verdict: Verdict) -> list[Basis]:
+    """What credentials may be issued on; none as long as something must be opened first. Raises the refusal."""
     if isinstance(verdict, RemitError):
-        return []
-    decisions = [step for step in verdict if isinstance(step, Decision)]
-    return decisions if len(decisions) == len(verdict) else []
+        raise verdict
+    bases = [step for step in verdict if isinstance(step, Basis)]
+    return bases if len(bases) == len(verdict) else []
 
 
 def _replayed() -> RemitError:

@@ -69,18 +69,20 @@ async def task_grant(tx: Transaction, agent_id: int, task: str) -> HeldGrant | N
 
 async def sidecars(tx: Transaction, ids: Collection[int]) -> dict[int, Link]:
     """Those of the sidecars that are active."""
-    return {int(link.id): link for link in await _current(tx, "sidecars", ids)}
+    rows = await _among(tx, _current_sql("sidecars"), ids)
+    return {row["id"]: Link("sidecars", row["id"], row["revision"]) for row in rows}
 
 
 async def changed(tx: Transaction, links: Collection[Link]) -> frozenset[Link]:
     """Those of `links` that are not active any more, or were changed since they were read."""
-    ids: dict[str, set[Value]] = {}
+    standing: dict[str, dict[int | str, int]] = {table: {} for table in _TABLES}
     for link in links:
-        ids.setdefault(link.table, set()).add(link.id)
-    current: set[Link] = set()
-    for table in _TABLES:
-        current.update(await _current(tx, table, ids.get(table, ())))
-    return frozenset(link for link in links if link not in current)
+        standing[link.table][link.id] = link.revision
+    for table, revisions in standing.items():
+        for row in await _among(tx, _current_sql(table), revisions.keys()):
+            if revisions[row["id"]] == row["revision"]:
+                del revisions[row["id"]]
+    return frozenset(Link(table, id_, revision) for table, left in standing.items() for id_, revision in left.items())
 
 
 async def key_may_sign(tx: Transaction, kid: str, expires_at: int) -> bool:
@@ -91,15 +93,16 @@ async def key_may_sign(tx: Transaction, kid: str, expires_at: int) -> bool:
     return row["retires_at"] is None or expires_at <= row["retires_at"]
 
 
-async def _current(tx: Transaction, table: str, ids: Collection[Value]) -> list[Link]:
-    sql = f"SELECT id, revision FROM {table} WHERE state = 'active' AND id IN ({{}})"  # noqa: S608 - a table of ours
-    return [Link(table, row["id"], row["revision"]) for row in await _among(tx, sql, ids)]
+def _current_sql(table: str) -> str:
+    return f"SELECT id, revision FROM {table} WHERE state = 'active' AND id IN ({{}})"  # noqa: S608 - a table of ours
 
 
-async def _among(tx: Transaction, sql: str, keys: Collection[Value]) -> list[Row]:
+async def _among(
+    tx: Transaction, sql: str, keys: Collection[int] | Collection[str] | Collection[int | str]
+) -> list[Row]:
     """Run `sql`, whose `{}` takes placeholders, for `keys`; a few sizes only, so that statements are prepared once."""
     rows: list[Row] = []
-    ordered = list(keys)
+    ordered: list[Value] = list(keys)
     for start in range(0, len(ordered), _CHUNK):
         chunk = ordered[start : start + _CHUNK]
         size = min(_CHUNK, 1 << (len(chunk) - 1).bit_length())

@@ -1,5 +1,7 @@
 """Signing with one key: the header is encoded once, then each token costs one signature."""
 
+from base64 import urlsafe_b64encode
+
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from issuer.keys.model import SigningKey
@@ -25,5 +27,6 @@ class Signer:
 
     def sign(self, payload: bytes) -> str:
         """Sign `payload` as a compact JWS with the header of an agent token."""
-        signing_input = self._header + b64url_encode(payload).encode()
-        return f"{signing_input.decode()}.{b64url_encode(sign_raw(signing_input, self.private_key))}"
+        signing_input = self._header + urlsafe_b64encode(payload).rstrip(b"=")
+        signature = urlsafe_b64encode(sign_raw(signing_input, self.private_key)).rstrip(b"=")
+        return (signing_input + b"." + signature).decode("ascii")

@@ -12,7 +12,14 @@ from issuer.registry.model import Entry
 from issuer.registry.requests import NewEntry, parse_agent
 from issuer.registry.selectors import check_selectors
 from issuer.registry.state import State
-from issuer.registry.store.entries import delete_entry, encode_selectors, existing_entries, insert_entries, read_entry
+from issuer.registry.store.entries import (
+    delete_entry,
+    encode_selectors,
+    existing_entries,
+    insert_entries,
+    read_entry,
+    touch_agents,
+)
 from issuer.registry.store.sidecars import SidecarRow, find_sidecars
 from issuer.storage import Transaction
 
@@ -38,6 +45,7 @@ async def register_entries(tx: Transaction, change: Change, requests: Sequence[N
         existing[key] = entry.id
         rows.append((entry, agent_id, sidecar_id))
     await insert_entries(tx, rows)
+    await touch_agents(tx, (agent_id for _, agent_id, _ in rows))
     entries = [entry for entry, _, _ in rows]
     await append_many(tx, (_record(change, "entry.create", entry) for entry in entries))
     return entries

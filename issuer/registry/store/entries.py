@@ -41,6 +41,12 @@ async def insert_entries(tx: Transaction, entries: Iterable[tuple[Entry, int, in
     )
 
 
+async def touch_agents(tx: Transaction, agent_ids: Iterable[int]) -> None:
+    """Let the revision of agents grow: what entitles to them has changed, so what was decided before is decided anew."""
+    sql = "UPDATE agents SET revision = revision + 1 WHERE id = $1"
+    await tx.execute_many(sql, ((agent_id,) for agent_id in sorted(set(agent_ids))))
+
+
 async def existing_entries(tx: Transaction, agent_ids: Iterable[int]) -> dict[EntryKey, str]:
     """The entries of these agents that are not deleted, and their ids."""
     wanted = sorted(set(agent_ids))

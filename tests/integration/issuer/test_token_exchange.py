@@ -1,9 +1,6 @@
 """`POST /token` with tokens of a real OIDC provider, against a real issuer process."""
 
-import asyncio
-import threading
 import time
-from contextlib import contextmanager
 from urllib.parse import urlencode
 
 import pytest
@@ -12,33 +9,10 @@ import remit
 from issuer.http.token import GRANT_TYPE, JWT
 from remit.jose import parse_unverified
 from tests.fakes.issuer_process import AUDIENCE, initialize, running
-from tests.fakes.oidc_provider import OIDCProvider, serve
+from tests.fakes.oidc_provider import OIDCProvider
+from tests.fakes.serving import served
 
 SELECTOR = "oidc:ci:sub:repo-1"
-
-
-@contextmanager
-def served(provider):
-    """Serve the provider from a thread of its own."""
-    started, stop = threading.Event(), None
-
-    async def work():
-        nonlocal stop
-        stop = asyncio.Event()
-        async with serve(provider):
-            started.set()
-            await stop.wait()
-
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(work()))
-    thread.start()
-    started.wait(5)
-    try:
-        yield provider
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(5)
-        loop.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ from issuer.authority.service import Authority
 from issuer.errors import AuthorityChangedError
 from issuer.issuance import Caller
 from issuer.registry.model import Page
+from issuer.registry.requests import NewEntry
 from remit.errors import RemitError
 from remit.ids import TrustDomain
-from tests.fakes.issuing import OPERATOR, open_core, request
+from tests.fakes.issuing import NOW, OPERATOR, open_core, request
 
 UID = "unix:uid:1000"
 
@@ -154,3 +155,59 @@ async def _grants(core):
 
 async def _entries(core):
     return await core.registry.entries(OPERATOR, Page(), agent=None, sidecar=None)
+
+
+class Counting(Interposing):
+    """The `Database` port, counting reads."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self.reads = 0
+        self.read = self._count
+
+    async def _count(self, work):
+        self.reads += 1
+        return await self._inner.read(work)
+
+
+@pytest.fixture
+async def counted(tmp_path):
+    core = await open_core(tmp_path, wrap=Counting)
+    await core.register("acme/planner", UID)
+    yield core
+    await core.database.close()
+
+
+async def test_a_decision_is_read_once(counted):
+    """The second time it is recalled, and checked by the record alone."""
+    first = await issue(counted, agent="acme/planner")
+    reads = counted.database.reads
+    second = await issue(counted, agent="acme/planner")
+    assert counted.database.reads == reads
+    assert first[0].token != second[0].token
+
+
+@pytest.mark.parametrize("verb", [Verb.REVOKE, Verb.SUSPEND])
+@pytest.mark.parametrize("what", ["account:acme", "acme/planner"])
+async def test_a_remembered_decision_is_void_once_authority_is_gone(counted, verb, what):
+    """The record notices, the decision is made anew, and says why not."""
+    await issue(counted, agent="acme/planner")
+    await stopping(counted, verb, what)()
+    assert (await issue(counted, agent="acme/planner")).code == "agent_not_active"
+
+
+async def test_a_remembered_decision_ends_with_its_grant(counted):
+    """Time is no change of anything; it is looked at each time."""
+    await executing(counted, f"UPDATE grants SET expires_at = {counted.clock.now + 10}, revision = revision + 1")()
+    assert not isinstance(await issue(counted, agent="acme/planner"), RemitError)
+    counted.clock.now += 10
+    assert (await issue(counted, agent="acme/planner")).code == "no_grant"
+
+
+async def test_a_more_specific_entry_counts_from_the_next_request_on(counted):
+    """It lets the agent's revision grow, so what was decided before is not recalled."""
+    both = ("unix:gid:5", UID)
+    assert (await counted.issuance.issue([request(*both, agent="acme/planner")]))[0][0].expires_at == NOW + 300
+    entry = NewEntry(agent="acme/planner", selectors=list(both), ttl_seconds=60)
+    await counted.registry.create_entry(counted.change, entry)
+    assert (await counted.issuance.issue([request(*both, agent="acme/planner")]))[0][0].expires_at == NOW + 60
