@@ -1,0 +1,110 @@
+"""Signed status lists: what they say, how old they may be, and what they are signed with."""
+
+import json
+
+import pytest
+
+from issuer.errors import NotFoundError
+from issuer.keys import Purpose
+from issuer.status.signing import StatusSigner
+from issuer.storage import StorageError
+from remit.bundle import parse_jwks
+from remit.statuslist import INVALID, VALID, StatusListToken
+from tests.fakes.issuing import ISSUER, NOW, open_core, request
+
+UID = "unix:uid:1000"
+URI = f"{ISSUER}/statuslists/1"
+
+
+class Dated:
+    """The `Database` port with a clock that is set, and that can break."""
+
+    def __init__(self, inner):
+        self._inner = inner
+        self.clock = NOW
+        self.broken = False
+        self.read, self.transaction, self.close = inner.read, inner.transaction, inner.close
+
+    async def now(self):
+        """The clock, unless the database is away."""
+        if self.broken:
+            raise StorageError("the database is away")
+        return self.clock
+
+
+@pytest.fixture
+async def core(tmp_path):
+    core = await open_core(tmp_path, wrap=Dated)
+    await core.register("acme/planner", UID)
+    yield core
+    await core.database.close()
+
+
+@pytest.fixture
+def signer(core):
+    return StatusSigner(core.database, core.statuses, core.keys, ISSUER)
+
+
+async def verified(core, signer, number=1):
+
+    keys = [key.jwk | {"kid": key.kid} for key in (await core.keys.published(Purpose.STATUS, now=NOW)).keys]
+    token = (await signer.token(number)).encode()
+    return StatusListToken.verify(token, keys=parse_jwks(json.dumps({"keys": keys}).encode()), uri=URI, now=NOW)
+
+
+async def mark(core, value):
+    async def work(tx):
+        await tx.execute("UPDATE status_indexes SET value = $1", value)
+        await tx.execute("UPDATE status_head SET seq = seq + 1")
+
+    await core.database.transaction(work)
+
+
+async def test_it_says_what_the_database_says(core, signer):
+    """Every index of the list has a status; all but the marked ones are valid."""
+    await core.issuance.issue([request(UID)])
+    (row,) = await core.database.read(lambda tx: tx.fetch("SELECT idx FROM status_indexes"))
+    assert (await verified(core, signer)).statuses.get(row["idx"]) == VALID
+    await mark(core, INVALID)
+    signed = await verified(core, signer)
+    assert (signed.seq, signed.statuses.size) == (1, 1 << 17)
+    assert [index for index in range(signed.statuses.size) if signed.statuses.get(index)] == [row["idx"]]
+
+
+async def test_it_is_dated_by_the_database(core, signer):
+    """`iat` is the database's clock; it expires soon."""
+    core.database.clock = NOW + 2
+    signed = await verified(core, signer)
+    assert (signed.issued_at, signed.expires_at - signed.issued_at, signed.ttl_seconds) == (NOW + 2, 60, 1)
+
+
+async def test_one_signature_serves_a_second(core, signer):
+    """The same token within a second in which nothing changes, another one in the next."""
+    first = await signer.token(1)
+    assert await signer.token(1) == first
+    core.database.clock += 1
+    assert await signer.token(1) != first
+
+
+async def test_a_change_is_seen_at_once(core, signer):
+    """Also within the same second."""
+    await core.issuance.issue([request(UID)])
+    before = await verified(core, signer)
+    await mark(core, INVALID)
+    assert (before.seq, (await verified(core, signer)).seq) == (0, 1)
+
+
+async def test_without_the_database_nothing_is_signed(core, signer):
+    """Not even what was signed a moment ago is handed out: nobody knows whether it still holds."""
+    await signer.token(1)
+    core.database.broken = True
+    with pytest.raises(StorageError):
+        await signer.token(1)
+
+
+async def test_every_announced_list_exists(core, signer):
+    """The one in use and the one after it, and no other."""
+    assert await signer.announced() == [URI, f"{ISSUER}/statuslists/2"]
+    await signer.token(2)
+    with pytest.raises(NotFoundError):
+        await signer.token(3)
