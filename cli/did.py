@@ -7,8 +7,8 @@ import typer
 from cli.credentials import configured_issuer
 from cli.issuer_client import IssuerClient
 from cli.names import subject_named
-from cli.options import examples, group
-from cli.output import print_json
+from cli.options import Output, examples, group
+from cli.output import Format, print_item
 from remit.errors import ConfigurationError
 from remit.ids import DID, AgentName
 
@@ -32,12 +32,13 @@ def show(
     issuer: Annotated[
         str | None, typer.Option(help="The issuer's URL.", show_default="REMIT_ISSUER, or the DID's host")
     ] = None,
+    output: Output = Format.JSON,
 ) -> None:
     """Show the DID document of an agent or an account."""
     named = subject_named(subject)
     path = f"/account/{named.account}/agent/{named.path}" if isinstance(named, AgentName) else f"/account/{named}"
     with IssuerClient(issuer or _issuer_of(subject)) as client:
-        print_json(client.get(f"{path}/did.json"))
+        print_item(client.get(f"{path}/did.json"), output)
 
 
 def _issuer_of(subject: str) -> str:

@@ -1,6 +1,5 @@
 """The `remit` command: finds the command that was asked for, runs it, and turns errors into one line and an exit code."""
 
-import logging
 import os
 import sys
 import traceback
@@ -40,7 +39,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _answer(arguments: Sequence[str]) -> int:
-    logging.getLogger("remit").addHandler(logging.NullHandler())  # what the library logs comes as an error too
     try:
         outcome = build(arguments)(list(arguments), prog_name="remit", standalone_mode=False)
         sys.stdout.flush()

@@ -3,6 +3,8 @@
 Providers begin with `Verifier`, agents with `Client`; `remit.integrations` has an adapter for each framework.
 """
 
+import logging
+
 from remit.amounts import Amount
 from remit.client import AgentToken, Client, Identity, TokenRequest
 from remit.credential import AuthorizedCall, Credential, StatusReference
@@ -57,3 +59,5 @@ __all__ = [
     "UnavailableError",
     "Verifier",
 ]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # the application decides what becomes of what is logged

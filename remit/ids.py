@@ -255,7 +255,7 @@ def did_web(public_url: str, account: str, agent_path: str | None = None) -> DID
 
 def _require(pattern: re.Pattern[str], text: object, what: str, hint: str) -> None:
     if not isinstance(text, str) or pattern.fullmatch(text) is None:
-        raise InvalidInputError(f"not a {what}: {str(text)[:64]!r}", hint=hint)
+        raise InvalidInputError(f"no valid {what}: {str(text)[:64]!r}", hint=hint)
 
 
 def _require_segment(text: str, what: str) -> None:

@@ -74,7 +74,7 @@ def test_help_is_quick_because_it_loads_nothing():
         ("account lst", "no such command 'lst'. Did you mean 'list'?", "see `remit account --help`"),
         ("account list --frob", "no such option: --frob", "see `remit account list --help`"),
         ("account create acme", "missing option '--owner'", "see `remit account create --help`"),
-        ("account create ac/me --owner x", "not a account name: 'ac/me'", "use letters, digits, '.', '-' and '_'"),
+        ("account create ac/me --owner x", "no valid account name: 'ac/me'", "use letters, digits, '.', '-' and '_'"),
         (
             "account list -o yaml",
             "invalid value for '-o' / '--output': 'yaml' is not one of",
