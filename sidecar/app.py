@@ -22,7 +22,7 @@ from sidecar.cache import AnswerCache
 from sidecar.config import SidecarConfig
 from sidecar.enrolment import Enrolment
 from sidecar.errors import IssuerRefusedError
-from sidecar.http_api import HTTPAPI, encode_token
+from sidecar.http_api import HTTPAPI
 from sidecar.identity import Identities
 from sidecar.launches import Launches
 from sidecar.metrics import Metrics
@@ -65,7 +65,6 @@ class Sidecar:
             AnswerCache(config.cache_size),
             self._trust,
             encode_grpc=encode_jwt_svids,
-            encode_http=encode_token,
         )
 
     @property

@@ -35,7 +35,6 @@ class Answer(Struct, frozen=True):
         tokens: at least one, the most specific entry's first.
         statuses: one for each token.
         grpc_reply: the encoded `JWTSVIDResponse`.
-        http_reply: the JSON of the first token.
         renew_at: half of its life.
         late_at: see `LATE_FRACTION`.
         expires_at: its end.
@@ -44,7 +43,6 @@ class Answer(Struct, frozen=True):
     tokens: tuple[IssuedToken, ...]
     statuses: tuple[StatusEntry, ...]
     grpc_reply: bytes
-    http_reply: bytes
     renew_at: float
     late_at: float
     expires_at: float

@@ -35,6 +35,7 @@ _log = structlog.get_logger(__name__)
 
 _MAX_BODY_BYTES = 1 << 20
 _JSON = "application/json"
+_JSON_HEADERS = {"Content-Type": _JSON}
 
 T = TypeVar("T")
 
@@ -61,9 +62,7 @@ _TOKEN_REQUEST = msgspec.json.Decoder(_TokenRequest)
 _LAUNCH_REQUEST = msgspec.json.Decoder(LaunchRequest)
 
 
-def encode_token(request: TokenRequest, tokens: tuple[IssuedToken, ...]) -> bytes:
-    """The JSON of `/v1/token` for the first token: the one of the most specific entry."""
-    token = tokens[0]
+def _encode_token(request: TokenRequest, token: IssuedToken) -> bytes:
     reply = _TokenReply(
         token.token,
         token.issued_at,
@@ -106,7 +105,8 @@ class HTTPAPI:
         if answer is None:
             answer = await self._tokens.fetch(caller.evidence, ask)
             caller.recheck()
-        return web.Response(body=answer.http_reply, content_type=_JSON)
+        # One token: the first, which is that of the most specific entry.
+        return web.Response(body=_encode_token(ask, answer.tokens[0]), headers=_JSON_HEADERS)
 
     async def _identity(self, request: web.Request) -> web.Response:
         caller = await self._caller(request)
@@ -147,8 +147,8 @@ class HTTPAPI:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         """Every refusal as a problem document; counted by route."""
-        route = request.match_info.route.resource
-        name = route.canonical if route is not None else "other"
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "other"
         try:
             response = await handler(request)
         except RemitError as error:
@@ -157,14 +157,14 @@ class HTTPAPI:
             response = respond(_as_remit(error))
         except Exception:  # noqa: BLE001 - the edge, see below
             # The edge: a mistake of ours must not show its insides to the caller.
-            _log.exception("request failed", route=name)
+            _log.exception("request failed", route=route)
             response = respond(RemitError("the sidecar failed; its log says why", code="internal"))
-        self._metrics.calls.labels(name, "ok" if response.status < 400 else str(response.status)).inc()
+        self._metrics.count(route, "ok" if response.status < 400 else str(response.status))
         return response
 
 
 async def _body(request: web.Request) -> bytes:
-    if request.content_type != _JSON:
+    if request.headers.get("Content-Type") != _JSON and request.content_type != _JSON:
         raise InvalidInputError(f"the body must be {_JSON}", code="unsupported_media_type")
     return await request.read()
 

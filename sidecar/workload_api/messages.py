@@ -62,10 +62,14 @@ def _load() -> descriptor_pool.DescriptorPool:
 _POOL = _load()
 
 
+def message_class(name: str) -> type[Message]:
+    """The class that protobuf makes for a message of workload.proto."""
+    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
+
+
 def _class(shape: type[M]) -> type[M]:
-    """The class that protobuf makes for the message whose fields `shape` describes."""
-    name = shape.__name__.removeprefix("_")
-    return cast("type[M]", message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name)))
+    """The class of the message whose fields `shape` describes."""
+    return cast("type[M]", message_class(shape.__name__.removeprefix("_")))
 
 
 _jwt_svid_request = _class(_JWTSVIDRequest)

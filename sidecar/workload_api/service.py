@@ -66,7 +66,7 @@ class WorkloadAPI:
 
     def _guard(self, name: str, method: Method) -> Method:
         """Require the security header, and turn whatever is raised into a status."""
-        answered = self._metrics.calls.labels(name, "ok")
+        count = self._metrics.count
 
         async def guarded(stream: ServerStream) -> None:
             try:
@@ -74,20 +74,20 @@ class WorkloadAPI:
                     raise GRPCError(Status.INVALID_ARGUMENT, "the metadata workload.spiffe.io: true is missing")  # noqa: TRY301 - one place for every refusal
                 await method(stream)
             except GRPCError as error:
-                self._metrics.calls.labels(name, error.status.name.lower()).inc()
+                count(name, error.status.name.lower())
                 raise
             except RemitError as error:
                 refusal = as_grpc(error)
-                self._metrics.calls.labels(name, refusal.status.name.lower()).inc()
+                count(name, refusal.status.name.lower())
                 raise refusal from error
             except asyncio.CancelledError:
                 raise
             except Exception as error:
                 # The edge: a mistake of ours must not end the connection, nor show its insides to the caller.
-                self._metrics.calls.labels(name, "internal").inc()
+                count(name, "internal")
                 _log.exception("call failed", method=name)
                 raise GRPCError(Status.INTERNAL, "the sidecar failed; its log says why") from error
-            answered.inc()
+            count(name, "ok")
 
         return guarded
 

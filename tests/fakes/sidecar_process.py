@@ -35,10 +35,10 @@ class SidecarProcess:
     ) -> None:
         reading, writing = os.pipe()
         environment = {**os.environ, "REMIT_JOIN_TOKEN": join_token or ""}
-        self.log = (self.folder / "log").open("ab")
         command = [sys.executable, "-m", "sidecar", "--issuer", self.issuer, "--state-dir", str(self.folder / "state")]
         command += ["--socket-dir", str(self.sockets), "--ready-fd", str(writing), *arguments]
-        self.process = subprocess.Popen(command, env=environment, pass_fds=[writing], stderr=self.log)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=environment, pass_fds=[writing], stderr=log)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             if wait:
@@ -53,9 +53,7 @@ class SidecarProcess:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.terminate()
-        code = self.process.wait(15)
-        self.log.close()
-        return code
+        return self.process.wait(15)
 
     def http(self) -> httpx.Client:
         transport = httpx.HTTPTransport(uds=str(self.sockets / "remit.sock"))

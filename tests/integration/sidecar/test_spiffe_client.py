@@ -14,9 +14,9 @@ from tests.fakes.sidecar_process import SidecarProcess
 AUDIENCE = "https://api.example.com"
 
 
-def test_a_client_gets_its_jwt_svid(sidecar: SidecarProcess) -> None:
+def test_a_client_gets_its_jwt_svid(served: SidecarProcess) -> None:
     """FetchJWTSVID gives the token of the caller's agent for the audience."""
-    with WorkloadApiClient(sidecar.endpoint) as client:
+    with WorkloadApiClient(served.endpoint) as client:
         svid = client.fetch_jwt_svid({AUDIENCE})
     assert str(svid.spiffe_id) == "spiffe://example.org/account/acme/agent/planner"
     assert svid.audience == {AUDIENCE}
@@ -31,9 +31,9 @@ def test_an_answer_is_cached(sidecar: SidecarProcess, issuer: FakeIssuer) -> Non
     assert issuer.batches == [1]
 
 
-def test_the_client_validates_by_the_bundle_and_by_the_sidecar(sidecar: SidecarProcess) -> None:
+def test_the_client_validates_by_the_bundle_and_by_the_sidecar(served: SidecarProcess) -> None:
     """A token is good by the streamed bundle and by ValidateJWTSVID, for its own audience only."""
-    with WorkloadApiClient(sidecar.endpoint) as client:
+    with WorkloadApiClient(served.endpoint) as client:
         token = client.fetch_jwt_svid({AUDIENCE}).token
         validated = client.validate_jwt_svid(token, AUDIENCE)
         assert str(validated.spiffe_id) == "spiffe://example.org/account/acme/agent/planner"
@@ -41,7 +41,7 @@ def test_the_client_validates_by_the_bundle_and_by_the_sidecar(sidecar: SidecarP
             client.validate_jwt_svid(token, "https://other.example.com")
         with pytest.raises(ValidateJwtSvidError):
             client.validate_jwt_svid(token[:-4] + "AAAA", AUDIENCE)
-    with JwtSource(socket_path=sidecar.endpoint, timeout_in_seconds=10) as source:
+    with JwtSource(socket_path=served.endpoint, timeout_in_seconds=10) as source:
         svid = source.fetch_svid({AUDIENCE})
         bundle = source.get_bundle_for_trust_domain(svid.spiffe_id.trust_domain)
         assert bundle is not None
@@ -102,16 +102,16 @@ def test_two_agents_in_one_process_by_hint(sidecar: SidecarProcess, issuer: Fake
     assert both == {f"spiffe://example.org/account/acme/agent/{name}" for name in ("planner", "writer")}
 
 
-def test_x509_is_unimplemented(sidecar: SidecarProcess) -> None:
+def test_x509_is_unimplemented(served: SidecarProcess) -> None:
     """The X.509 profile is answered as not implemented (Workload Endpoint, appendix A)."""
-    with WorkloadApiClient(sidecar.endpoint) as client, pytest.raises(FetchX509SvidError, match="UNIMPLEMENTED"):
+    with WorkloadApiClient(served.endpoint) as client, pytest.raises(FetchX509SvidError, match="UNIMPLEMENTED"):
         client.fetch_x509_svid()
 
 
 @pytest.mark.parametrize("metadata", [[], [("workload.spiffe.io", "TRUE")], [("workload.spiffe.io", "true")] * 2])
-def test_the_security_header_is_required(sidecar: SidecarProcess, metadata: list[tuple[str, str]]) -> None:
+def test_the_security_header_is_required(served: SidecarProcess, metadata: list[tuple[str, str]]) -> None:
     """Without exactly one `workload.spiffe.io: true` every method is InvalidArgument (Workload Endpoint, section 3)."""
-    with grpc.insecure_channel(sidecar.endpoint) as channel:
+    with grpc.insecure_channel(served.endpoint) as channel:
         stub = workload_pb2_grpc.SpiffeWorkloadAPIStub(channel)
         calls = [
             (stub.FetchJWTSVID, workload_pb2.JWTSVIDRequest(audience=[AUDIENCE])),
@@ -128,9 +128,9 @@ def test_the_security_header_is_required(sidecar: SidecarProcess, metadata: list
 
 
 @pytest.mark.parametrize("audience", [[], [""], [AUDIENCE, ""], ["a", "b"], ["x" * 3000]])
-def test_an_audience_that_names_nobody_or_several_is_refused(sidecar: SidecarProcess, audience: list[str]) -> None:
+def test_an_audience_that_names_nobody_or_several_is_refused(served: SidecarProcess, audience: list[str]) -> None:
     """An agent token has exactly one audience; an empty one is never taken as "any"."""
-    with grpc.insecure_channel(sidecar.endpoint) as channel:
+    with grpc.insecure_channel(served.endpoint) as channel:
         stub = workload_pb2_grpc.SpiffeWorkloadAPIStub(channel)
         with pytest.raises(grpc.RpcError) as raised:
             stub.FetchJWTSVID(workload_pb2.JWTSVIDRequest(audience=audience), metadata=[("workload.spiffe.io", "true")])
