@@ -41,7 +41,7 @@ listen = {listen}
 # Evidence from OIDC tokens, one table for each issuer:
 # [[oidc]]
 # name = "github"
-# preset = "github-actions"
+# preset = "github"
 """
 
 
