@@ -9,6 +9,7 @@ these tests, and are left out. A line that ends with `|| echo "refused…"` must
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -57,13 +58,19 @@ def step(language: str, body: str) -> str:
 
 def command(line: str) -> str:
     """A line of a `sh` block; what is said to be refused fails the page when it is not."""
-    return REFUSED.sub(r"if \1; then echo 'not refused: \1' >&2; exit 1; else \2; fi", line)
+    refused = REFUSED.match(line)
+    if refused is None:
+        return line
+    complaint = shlex.quote(f"not refused: {refused[1]}")
+    return f"if {refused[1]}; then echo {complaint} >&2; exit 1; else {refused[2]}; fi"
 
 
 def shell(body: str) -> list[str]:
     """How the reader runs the page: inside `remit dev`, unless the page is about an issuer of one's own."""
     plain = ["bash", "page.sh"]
-    return plain if re.search(r"^remit serve", body, re.MULTILINE) else ["remit", "dev", "--", *plain]
+    if re.search(r"^remit serve", body, re.MULTILINE):
+        return ["timeout", "--kill-after=5", "100", *plain]  # it ends what the page started in the background too
+    return ["remit", "dev", "--", *plain]
 
 
 def name(page: Path) -> str:
@@ -111,7 +118,8 @@ def test_configurations_load(page: Path, tmp_path: Path):
     files: dict[str, str] = {}
     for language, body in blocks(page):
         if language == "toml" and (file := FILE.match(body)):
-            files[file[1]] = (files.get(file[1], "") if file[2] else "") + body
+            made_by_init = 'trust_domain = "example.org"\n'
+            files[file[1]] = (files.get(file[1], made_by_init) if file[2] else "") + body
     for file, text in files.items():
         (tmp_path / "read.toml").write_text(text)
         if Path(file).name == "remit.toml":
