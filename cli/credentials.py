@@ -8,6 +8,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -27,7 +28,7 @@ class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An operator credential and the issuer that it belongs to."""
 
     issuer: str
-    token: str
+    token: Annotated[str, msgspec.Meta(pattern=r"\A[!-~]+\Z")]
 
     def __repr__(self) -> str:
         """Leave the secret out."""

@@ -17,6 +17,9 @@ from remit.errors import RemitError
 
 _log = structlog.get_logger(__name__)
 
+_LINGERING_SECONDS: Final = 5
+"""How long what is still sent is read after a refusal, so that the client gets to see it."""
+
 _NOT_HTTP: Final = RemitError("the request is not valid http", code="malformed_request")
 
 
@@ -62,6 +65,7 @@ def connections(server: web.Server, *, idle_seconds: int) -> Callable[[], Connec
         server,
         loop=loop,
         keepalive_timeout=idle_seconds,
+        lingering_time=min(_LINGERING_SECONDS, idle_seconds),
         access_log=None,  # type: ignore[arg-type] # None switches it off, as `AppRunner` takes it
         auto_decompress=False,
     )

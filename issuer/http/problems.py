@@ -83,7 +83,9 @@ def problem(error: RemitError) -> Problem:
     """The problem document of an error. A code that is not for callers (a defect of ours) becomes `internal`."""
     code = _code(error)
     detail = _without_values(error) if code != "internal" else "the issuer could not do this"
-    hint = error.hint if code != "internal" else "look into the issuer's log"
+    hint = error.hint and _SECRET_RE.sub("…", error.hint)
+    if code == "internal":
+        hint = "look into the issuer's log"
     return Problem(f"urn:remit:problem:{code}", code.replace("_", " "), _STATUS[code], code, detail, hint)
 
 

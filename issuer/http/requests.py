@@ -52,7 +52,7 @@ async def read_body(
             body = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise _too_large(limit) from error
-    except web.RequestPayloadError as error:
+    except (web.RequestPayloadError, ConnectionError) as error:
         raise InvalidInputError("the body is cut off, or not valid http", code="malformed_request") from error
     except TimeoutError as error:
         raise InvalidInputError("the body did not arrive in time", code="request_timeout") from error

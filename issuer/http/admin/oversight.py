@@ -1,7 +1,7 @@
 """What can only be looked at: the audit log and the status lists."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
@@ -13,11 +13,13 @@ from issuer.http.requests import read_query
 from issuer.registry.roles import Action
 from issuer.services import Services
 
+_MAX_SEQ: Final = 2**63 - 1
+
 
 class AuditParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which audit records to show; see `issuer.audit.model.AuditQuery`."""
 
-    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    after: Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEQ)] = 0
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     newest: bool = False
     agent: str | None = None
