@@ -6,7 +6,7 @@ while enough batches are under way, the next ones gather and leave when one retu
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from remit.errors import RemitError, UnavailableError
 from sidecar.errors import IssuerRefusedError, OverloadedError
@@ -42,6 +42,7 @@ class Batcher:
         self._per_uid: dict[int, int] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._scheduled = False
+        self._closed = False
 
     async def issue(self, evidence: Evidence, request: TokenRequest) -> tuple[IssuedToken, ...]:
         """Get the tokens that a workload asks for; never an empty tuple.
@@ -51,6 +52,8 @@ class Batcher:
             UnavailableError: it did not answer.
             OverloadedError: too many requests wait, of all or of this user.
         """
+        if self._closed:
+            raise UnavailableError("the sidecar is shutting down")
         waiting_of_uid = self._per_uid.get(evidence.uid, 0)
         if len(self._waiting) >= _MAX_WAITING or waiting_of_uid >= _MAX_WAITING_PER_UID:
             raise OverloadedError("too many requests wait for the issuer", hint="try again with a backoff")
@@ -63,11 +66,12 @@ class Batcher:
 
     async def close(self) -> None:
         """Stop; whatever waits is answered with `UnavailableError`."""
+        self._closed = True
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        while self._waiting:
-            _settle(self._waiting.popleft(), UnavailableError("the sidecar is shutting down"))
+        _settle_all(self._waiting, UnavailableError("the sidecar is shutting down"))
+        self._waiting.clear()
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -76,7 +80,7 @@ class Batcher:
 
     def _send(self) -> None:
         self._scheduled = False
-        while self._waiting and len(self._under_way) < _MAX_UNDER_WAY:
+        while not self._closed and self._waiting and len(self._under_way) < _MAX_UNDER_WAY:
             task = asyncio.get_running_loop().create_task(self._exchange(self._take()))
             self._under_way.add(task)
             task.add_done_callback(self._returned)
@@ -134,7 +138,7 @@ class Batcher:
         await self._exchange(batch[middle:])
 
 
-def _settle_all(batch: list[_Waiting], error: RemitError) -> None:
+def _settle_all(batch: Iterable[_Waiting], error: RemitError) -> None:
     for waiting in batch:
         _settle(waiting, error)
 

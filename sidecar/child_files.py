@@ -65,13 +65,16 @@ def read_script(handle: ProcessHandle, path: str) -> Script:
         ProcessRefusedError: as `open_in_root`, or no regular file of at most 64 MiB, or written to meanwhile.
     """
     descriptor = open_in_root(handle, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MAX_SCRIPT_BYTES:
             raise ProcessRefusedError("the script is not a regular file of at most 64 MiB")
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         if _version(os.fstat(descriptor)) != _version(facts):
             raise ProcessRefusedError("the script was written to while it was read", hint="launch it again")
+    finally:
+        os.close(descriptor)
     return Script(digest, _version(facts))
 
 

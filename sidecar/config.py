@@ -124,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sidecar",
         description="Serve the SPIFFE Workload API to the agents of this machine.",
+        allow_abbrev=False,
         epilog=f"The join token comes from --join-token-file or ${JOIN_TOKEN_VARIABLE}, never from an argument.",
     )
     parser.add_argument("--config", metavar="FILE", help="a TOML file with the settings below")

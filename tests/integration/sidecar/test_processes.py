@@ -196,7 +196,7 @@ def test_a_script_that_is_replaced_during_the_launch_is_dropped(launch: Any, pla
         assert (status, problem["detail"]) == (403, "the script was replaced while it was launched")
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 1, 2**31 - 1])
+@pytest.mark.parametrize("pid", [os.getpid(), 1, 2**31 - 1], ids=["own", "init", "nobody"])
 def test_only_the_parent_registers_a_launch(sidecar: SidecarProcess, pid: int) -> None:
     """A process that is not the caller's child cannot be given launch facts."""
     with sidecar.http() as http:
