@@ -27,7 +27,7 @@ from sidecar.identity import Identities
 from sidecar.launches import Launches
 from sidecar.metrics import Metrics
 from sidecar.peer import Callers
-from sidecar.sockets import ServedSocket
+from sidecar.sockets import BACKLOG, ServedSocket
 from sidecar.state import Membership, StateDir
 from sidecar.tokens import Tokens
 from sidecar.trust import Trust
@@ -38,6 +38,7 @@ from sidecar.workload_api.service import WorkloadAPI
 _log = structlog.get_logger(__name__)
 
 _TIDY_SECONDS = 5.0
+_IDLE_SECONDS = 60.0  # for a connection to the HTTP socket that sends no request, or only a part of its head
 _STREAMS_END_SECONDS = 0.2
 
 
@@ -119,7 +120,7 @@ class Sidecar:
     async def _serve_workload_api(self, served: ServedSocket) -> None:
         service = WorkloadAPI(self._callers, self._tokens, self._bundles, self._trust, self._metrics)
         server = Server([service], codec=PassThrough())
-        await server.start(sock=served.socket)
+        await server.start(sock=served.socket, backlog=BACKLOG)
 
         async def stop() -> None:
             # Streams end with Unavailable, never OK: clients reconnect after the one and give up after the other.
@@ -133,10 +134,16 @@ class Sidecar:
     async def _serve_http(self, served: ServedSocket) -> None:
         identities = Identities(lambda body: self._post("/v1/attest/workload", body), lambda: self.membership)
         api = HTTPAPI(self._callers, self._tokens, identities, self._launches, self._metrics)
-        runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=2.0)
+        runner = web.AppRunner(
+            api.application(),
+            access_log=None,
+            shutdown_timeout=2.0,
+            auto_decompress=False,
+            keepalive_timeout=_IDLE_SECONDS,
+        )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, served.socket).start()
+        await web.SockSite(runner, served.socket, backlog=BACKLOG).start()
 
     async def _post(self, path: str, body: bytes) -> bytes:
         """POST to the issuer; being enrolled no more is told to workloads as unavailable, and empties the cache."""

@@ -9,6 +9,7 @@
 The caller is whoever the kernel says, on every request. JSON in and out, `application/problem+json` when refused.
 """
 
+import asyncio
 import contextlib
 import os
 from asyncio import BaseTransport
@@ -34,6 +35,7 @@ from sidecar.tokens import Tokens
 _log = structlog.get_logger(__name__)
 
 _MAX_BODY_BYTES = 1 << 20
+_BODY_SECONDS = 30
 _JSON = "application/json"
 _JSON_HEADERS = {"Content-Type": _JSON}
 
@@ -166,7 +168,15 @@ class HTTPAPI:
 async def _body(request: web.Request) -> bytes:
     if request.headers.get("Content-Type") != _JSON and request.content_type != _JSON:
         raise InvalidInputError(f"the body must be {_JSON}", code="unsupported_media_type")
-    return await request.read()
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise InvalidInputError("compressed bodies are not taken", code="unsupported_media_type")
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.read()
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise InvalidInputError("the body is cut off, or not valid http", code="malformed_request") from error
+    except TimeoutError as error:
+        raise InvalidInputError("the body did not arrive in time", code="request_timeout") from error
 
 
 def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

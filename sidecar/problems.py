@@ -10,6 +10,7 @@ from sidecar.errors import IssuerRefusedError
 _STATUS_OF_CODE = {
     "not_found": 404,
     "method_not_allowed": 405,
+    "request_timeout": 408,
     "body_too_large": 413,
     "unsupported_media_type": 415,
     "overloaded": 503,
@@ -21,6 +22,7 @@ _TITLES = {
     403: "refused",
     404: "not found",
     405: "method not allowed",
+    408: "request timeout",
     413: "body too large",
     415: "unsupported media type",
     500: "internal error",

@@ -16,7 +16,8 @@ from remit.errors import ConfigurationError
 
 _DIRECTORY_MODE = 0o755
 _SOCKET_MODE = 0o666
-_BACKLOG = 512
+BACKLOG = 512
+"""How many callers may wait to be accepted."""
 
 
 class ServedSocket:
@@ -108,7 +109,7 @@ def _listen(path: Path) -> socket.socket:
     try:
         listening.bind(str(path))
         path.chmod(_SOCKET_MODE)
-        listening.listen(_BACKLOG)
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise ConfigurationError(f"socket {str(path)!r} cannot be served: {error.strerror}") from error

@@ -97,7 +97,7 @@ def copies(sidecar: SidecarClient, count):
 @pytest.mark.parametrize("verb", ["revoke", "suspend"])
 @pytest.mark.parametrize("level", ["account", "agent", "task"])
 def test_a_revocation_that_was_answered_holds_for_every_token(ground: Ground, verb, level):
-    """It races two hundred issuances; once it is answered, no token that anybody was ever given is valid."""
+    """It races hundreds of issuances; once it is answered, no token that anybody was ever given is valid."""
     account, uid = f"{level}-{verb}", next(UIDS)
     agent, task = f"{account}/runner", f"job-{level}-{verb}"
     ground.issuer.register(agent, f"unix:uid:{uid}", f"unix:gid:{uid}", sidecar="edge-1")
@@ -105,16 +105,18 @@ def test_a_revocation_that_was_answered_holds_for_every_token(ground: Ground, ve
     sidecars = copies(ground.sidecar, 8)
 
     def work(number):
-        for turn in range(25):
+        for turn in range(1_000):
             more = {"task": task if level == "task" else f"{number}-{turn % 5}"} if turn % 2 or level == "task" else {}
             (result,) = sidecars[number].issue(wanted(uid, agent=agent, **more))
-            if len(tokens) > 40:
+            if "problem" in result:
+                refused.append(result["problem"]["code"])
+                return
+            tokens.extend(one["token"] for one in result["credentials"])
+            if len(tokens) > 200:
                 stop_now.set()
-            tokens.extend(one["token"] for one in result.get("credentials", ()))
-            refused.extend([result["problem"]["code"]] if "problem" in result else ())
 
     def stop():
-        stop_now.wait(10)
+        assert stop_now.wait(20)
         what = {"account": account, "agent": agent, "task": f"task:{task}"}[level]
         answer = ground.issuer.post(f"/{verb}", what=what, reason="a race")
         return answer, list(tokens)
@@ -127,7 +129,6 @@ def test_a_revocation_that_was_answered_holds_for_every_token(ground: Ground, ve
     finally:
         for sidecar in sidecars:
             sidecar.http.close()
-    assert len(tokens) + len(refused) == 200
-    assert given_before
-    assert refused, "the race was over before it began"
+    assert len(refused) == 8
+    assert len(tokens) >= len(given_before) > 200
     assert set(statuses(ground.issuer, tokens)) == {1 if verb == "revoke" else 2}

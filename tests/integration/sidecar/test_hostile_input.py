@@ -126,6 +126,7 @@ def test_a_client_that_hangs_up_in_the_middle_does_no_harm(sidecar: SidecarProce
     ("content", "headers", "status", "code"),
     [
         (b'{"audience":"a"}', {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+        (b'{"audience":"a"}', {"Content-Encoding": "gzip"}, 415, "unsupported_media_type"),
         (b"", {}, 400, "malformed_request"),
         (b"[" * 100_000, {}, 400, "malformed_request"),
         (b'{"audience":1}', {}, 400, "malformed_request"),
