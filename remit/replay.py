@@ -36,3 +36,7 @@ class ReplayCache:
                 raise ProofRefusedError("too many proofs at once", code="replay_cache_full", hint="try again later")
             self._seen.add(key)
             heapq.heappush(self._ends, (proof.valid_until, key))
+
+    def after_fork(self) -> None:
+        """In a forked child: another thread of the parent may have held the lock, and is not here to release it."""
+        self._lock = Lock()

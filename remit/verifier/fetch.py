@@ -4,7 +4,6 @@ A connection is kept between the polls. No validator is sent: a 304 would say no
 """
 
 import http.client
-import io
 import ipaddress
 import socket
 import ssl
@@ -153,24 +152,53 @@ class _BoundedSocket:
         self._sock.settimeout(self._connection.remaining())
         self._sock.sendall(data)
 
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_BoundedReader(self._sock, self._connection))
+    def makefile(self, _mode: str) -> "_BoundedReader":
+        return _BoundedReader(self._sock, self._connection)
 
     def close(self) -> None:
         self._sock.close()
 
 
-class _BoundedReader(io.RawIOBase):
+class _BoundedReader:
+    """The part of a file that `http.client` reads from.
+
+    Not an `io.BufferedReader`: that has a lock, which the refreshing thread may hold at the moment of a fork, and then the child
+    waits for it for ever as soon as it drops the connection.
+    """
+
     def __init__(self, sock: socket.socket, connection: _BoundedConnection) -> None:
         self._sock = sock
         self._connection = connection
+        self._buffer = bytearray()
 
-    def readable(self) -> bool:
-        return True
+    def readline(self, limit: int) -> bytes:
+        """Up to and with the next line feed, at most `limit` bytes; less at the end."""
+        while (end := self._buffer.find(b"\n")) < 0 and len(self._buffer) < limit and self._receive():
+            pass
+        return self._take(limit if end < 0 else min(end + 1, limit))
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed has the Buffer protocol of 3.12
+    def read(self, size: int) -> bytes:
+        """Exactly `size` bytes; less at the end."""
+        while len(self._buffer) < size and self._receive():
+            pass
+        return self._take(size)
+
+    def flush(self) -> None:
+        """Nothing is written here."""
+
+    def close(self) -> None:
+        """Closing is the connection's."""
+
+    def _receive(self) -> bool:
         self._sock.settimeout(self._connection.remaining())
-        return self._sock.recv_into(buffer)
+        received = self._sock.recv(_CHUNK)
+        self._buffer += received
+        return bool(received)
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
 
 
 def _read(response: http.client.HTTPResponse, max_bytes: int) -> bytes:

@@ -4,7 +4,7 @@ import os
 import ssl
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from remit.credential import StatusReference
@@ -62,6 +62,7 @@ class IssuerWatch:
         self._refresher: Refresher | None = None
         self._forked = False
         self._lock = threading.Lock()
+        self._renewals: list[weakref.WeakMethod[Callable[[], None]]] = []
         _watches.add(self)
 
     def start(self) -> None:
@@ -96,6 +97,10 @@ class IssuerWatch:
         refresher = self._refresher
         if refresher is not None:
             refresher.nudge()
+
+    def call_after_fork(self, method: Callable[[], None]) -> None:
+        """In a forked child, call this bound method for as long as its object lives; it is to renew its locks."""
+        self._renewals.append(weakref.WeakMethod(method))
 
     def check_status(self, status: StatusReference) -> None:
         """Check the status of a grant by its list and index, as for a token that is kept and will be handed out again.
@@ -144,6 +149,9 @@ class IssuerWatch:
         self.snapshot = _NOTHING
         for reader in self._readers:
             reader.forget()
+        for reference in self._renewals:
+            if (method := reference()) is not None:
+                method()
 
 
 _watches: Final[weakref.WeakSet[IssuerWatch]] = weakref.WeakSet()

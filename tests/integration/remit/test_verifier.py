@@ -376,10 +376,21 @@ def test_threads_share_one_verifier(issuer, verifier):
 
 
 @pytest.mark.parametrize("reachable", [True, False])
-def test_a_forked_child_loads_before_it_accepts(issuer, verifier, reachable):
-    """What the parent knew counts for nothing in the child: it loads its own state, or refuses."""
+@pytest.mark.parametrize("mid_answer", [True, False])
+def test_a_forked_child_loads_before_it_accepts(issuer, verifier, reachable, mid_answer):
+    """What the parent knew counts for nothing in the child: it loads its own state, or refuses.
+
+    The fork may come while the parent's thread waits for an answer, and while another thread uses up a proof.
+    """
     token = issuer.token()
     verifier.verify(token)
+    if mid_answer:
+        issuer.drip_seconds = 0.002
+        asked = len(issuer.requests)
+        while len(issuer.requests) == asked:
+            time.sleep(0.001)
+        issuer.drip_seconds = 0
+        verifier._replays._lock.acquire()
     issuer.set_status(412, 1)
     if not reachable:
         issuer.answers["/bundle"] = lambda _: (500, {}, b"")
@@ -388,9 +399,12 @@ def test_a_forked_child_loads_before_it_accepts(issuer, verifier, reachable):
     if child == 0:
         verifier.watch._start_timeout = 1.0
         outcome = _outcome(verifier, token)
-        os.write(writer, pickle.dumps(outcome))
+        with verifier._replays._lock:
+            os.write(writer, pickle.dumps(outcome))
         os._exit(0)
     os.close(writer)
+    if mid_answer:
+        verifier._replays._lock.release()
     answer = os.read(reader, 4096)
     os.close(reader)
     assert os.waitpid(child, 0)[1] == 0
