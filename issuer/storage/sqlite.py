@@ -18,7 +18,7 @@ import sqlite_utils
 
 from issuer.storage.migrations import migrate
 from issuer.storage.port import Row, StorageError, Transaction, UniqueViolationError, Value
-from issuer.storage.writer import Writer, run_to_completion
+from issuer.storage.writer import CommitLostError, Writer, run_to_completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,19 +130,25 @@ class _Commits:
             self._execute("COMMIT")
 
     def rollback(self) -> None:
-        if self._connection.in_transaction:
-            self._execute("ROLLBACK")
+        with _translated():
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
 
     @contextmanager
     def unit(self) -> "Iterator[None]":
-        self._execute("SAVEPOINT unit")
-        try:
-            yield
-        except BaseException:
-            if self._connection.in_transaction:  # a full disk may have rolled back everything already
-                self._execute("ROLLBACK TO unit")
-                self._execute("RELEASE unit")
-            raise
+        with _translated():
+            self._execute("SAVEPOINT unit")
+            try:
+                yield
+            except BaseException as error:
+                self._undo_unit(error)
+                raise
+            self._execute("RELEASE unit")
+
+    def _undo_unit(self, error: BaseException) -> None:
+        if not self._connection.in_transaction:  # a full disk, for one, makes SQLite undo everything by itself
+            raise CommitLostError("the database gave up a commit", hint="check the disk") from error
+        self._execute("ROLLBACK TO unit")
         self._execute("RELEASE unit")
 
 

@@ -5,6 +5,7 @@ commits. Each unit is answered only after its commit, and fails alone.
 """
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
 from issuer.storage.port import StorageError, Transaction
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Work = Callable[[Transaction], Awaitable[object]]
@@ -38,7 +41,15 @@ class Commits(Protocol):
         """Undo it."""
 
     def unit(self) -> AbstractContextManager[None]:
-        """Enclose one unit of work: an exception undoes that unit only."""
+        """Enclose one unit of work: an exception undoes that unit only.
+
+        Raises:
+            CommitLostError: the database gave up the whole commit, units before this one included.
+        """
+
+
+class CommitLostError(StorageError):
+    """The database undid everything since the commit began, as it does on a full disk."""
 
 
 @dataclass(slots=True)
@@ -70,6 +81,8 @@ class Writer:
             raise StorageError("the database is closed")
         unit = _Unit(work, asyncio.get_running_loop().create_future())
         self._queue.put(unit)
+        if not self._thread.is_alive():  # it ended between the two lines above
+            self._refuse_queue()
         return cast("T", await unit.future)
 
     async def close(self) -> None:
@@ -81,8 +94,20 @@ class Writer:
 
     def _run(self) -> None:
         company = False
-        while (unit := self._queue.get()) is not None:
-            company = self._commit_group(unit, linger=company)
+        try:
+            while (unit := self._queue.get()) is not None:
+                company = self._commit_group(unit, linger=company)
+        finally:  # however the thread ends, nobody waits for it for ever
+            self._closed = True
+            self._refuse_queue()
+
+    def _refuse_queue(self) -> None:
+        left: list[_Unit] = []
+        while not self._queue.empty():
+            if (unit := self._queue.get()) is not None:
+                unit.error = StorageError("the database is closed")
+                left.append(unit)
+        _answer(left)
 
     def _commit_group(self, first: _Unit, *, linger: bool) -> bool:
         """Run `first` and what arrives meanwhile in one commit; True when it had company."""
@@ -94,13 +119,19 @@ class Writer:
                 self._perform(unit)
             self._commits.commit()
         except BaseException as error:  # noqa: BLE001 - whatever ended the commit is each waiter's answer
-            if not units:
-                units.append(first)
-            self._commits.rollback()
+            units = units or [first]
             for unit in units:
                 unit.error = unit.error or error
-        _answer(units)
+            self._undo()
+        finally:
+            _answer(units)
         return len(units) > 1
+
+    def _undo(self) -> None:
+        try:
+            self._commits.rollback()
+        except StorageError:
+            _log.exception("cannot undo a commit that failed; the next one will try again")
 
     def _gather(self, first: _Unit, *, linger: bool) -> Iterator[_Unit]:
         """Yield the units of one commit: the first, then what arrives before the deadline, at most `_GROUP`."""
@@ -120,6 +151,8 @@ class Writer:
         try:
             with self._commits.unit():
                 unit.result = run_to_completion(unit.work(self._transaction))
+        except CommitLostError:
+            raise
         except Exception as error:  # noqa: BLE001 - it is the submitter's to handle
             unit.error = error
 
