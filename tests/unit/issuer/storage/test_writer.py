@@ -91,3 +91,4 @@ async def test_a_writer_that_ends_refuses_instead_of_hanging():
     assert all(isinstance(task.exception(), StorageError) for task in done)
     with pytest.raises(StorageError, match="closed"):
         await asyncio.wait_for(writer.submit(work), 5)
+    await writer.close()
