@@ -25,9 +25,18 @@ class DecisionMemory:
         """Remember nothing yet."""
         self._known: LRUCache[_Key, Basis] = LRUCache(_REMEMBERED)
 
-    def recall(self, request: IssuanceRequest) -> Basis | None:
-        """What was decided on such a request, if it is remembered."""
-        return None if request.agent is None else self._known.get(_key(request))
+    def recall(self, request: IssuanceRequest, now: int) -> Basis | None:
+        """What was decided on such a request, if it is remembered and its grant has not ended by `now`.
+
+        An end is no change that voids what rests on the grant: another grant may have taken its place unnoticed.
+        """
+        if request.agent is None:
+            return None
+        basis = self._known.get(_key(request))
+        if basis is not None and basis.ends_at is not None and basis.ends_at <= now:
+            self.forget(request)
+            return None
+        return basis
 
     def keep(self, request: IssuanceRequest, basis: Basis) -> None:
         """Remember a decision that has been recorded."""

@@ -145,7 +145,7 @@ class IssuanceService:
 
     async def _verdicts(self, items: Sequence[_Pending], now: int) -> list[Verdict]:
         """What was decided before, and for the rest one read."""
-        known = [self._memory.recall(item.request) for item in items]
+        known = [self._memory.recall(item.request, now) for item in items]
         new = [item.request for item, basis in zip(items, known, strict=True) if basis is None]
         decided = iter(await self._database.read(lambda tx: decide_all(tx, new, now)) if new else ())
         for item, basis in zip(items, known, strict=True):
