@@ -47,14 +47,20 @@ class IssuerReader:
     def turn(self, seconds: float) -> None:
         """Bring `state` up to date within `seconds`; what was learned before a failure is kept.
 
+        The lists come first: keys that cannot be read are no reason to miss a revocation, and have a bound of their own.
+
         Raises:
             UnavailableError: something did not answer in time.
             InvalidInputError: something was answered that is not accepted.
         """
         ends = read_clocks().boot + seconds
-        if self.state is None or read_clocks().boot >= self._bundle_due:
+        if self.state is None:
             self._read_keys(ends)
-        self._read_lists(ends)
+        try:
+            self._read_lists(ends)
+        finally:
+            if read_clocks().boot >= self._bundle_due:
+                self._read_keys(ends)
 
     def expect_new_keys(self) -> None:
         """Read the bundle at the next turn, whatever its hint says."""
@@ -100,10 +106,12 @@ class IssuerReader:
         for uri in uris:
             try:
                 self._read_list(uri, ends)
-            except (InvalidInputError, UnavailableError) as error:  # the others are still worth reading
+            except InvalidInputError as error:
+                self.expect_new_keys()  # the status keys may have been rotated
                 failure = error
-        if failure is not None:
-            self.expect_new_keys()  # the status keys may have been rotated
+            except UnavailableError as error:
+                failure = error
+        if failure is not None:  # only now: the other lists were still worth reading
             raise failure
 
     def _read_list(self, uri: str, ends: float) -> None:

@@ -272,6 +272,20 @@ def test_a_bundle_that_cannot_be_read_again_ends_trust(issuer):
         assert _until(verifier, issuer.token(), StaleError) < 4
 
 
+@pytest.mark.parametrize("hanging", [True, False])
+def test_keys_that_cannot_be_read_do_not_hide_a_revocation(issuer, hanging):
+    """While the bundle is still within its bound, the lists are read on, whether it fails at once or hangs."""
+    issuer.refresh_hint = 1
+    with Verifier(issuer.url, AUDIENCE, **QUICK) as verifier:
+        token = issuer.token()
+        issuer.answers["/bundle"] = lambda _: time.sleep(1.5 if hanging else 0) or (500, {}, b"")
+        asked = issuer.requests.count("/bundle")
+        while issuer.requests.count("/bundle") == asked:
+            time.sleep(0.01)
+        issuer.set_status(412, 1)
+        _until(verifier, token, RevokedError)
+
+
 def test_an_empty_bundle_is_not_a_reason_to_trust_nobody_or_everybody(issuer):
     """An empty key set is refused as a document; what was known stays until its bound."""
     issuer.refresh_hint = 1
