@@ -56,7 +56,7 @@ class Sidecar:
         self._enrolment = Enrolment(self._client, self._state, join_token=join_token, name=config.name)
         self._metrics = Metrics()
         self._bundles = Bundles()
-        self._trust = Trust(config.issuer, self._bundles.update, tls=tls)
+        self._trust = Trust(config.issuer, self._bundles.update, poll_seconds=config.status_poll_seconds, tls=tls)
         executables = ExecutableReader()
         self._launches = Launches(executables)
         self._callers = Callers(executables, self._launches)

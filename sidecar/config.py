@@ -21,6 +21,7 @@ from sidecar.state import has_joined
 
 _PREFIX = "REMIT_SIDECAR_"
 _OF_AGENTS = frozenset({"REMIT_SIDECAR_SOCKET"})  # told to agents, not to the sidecar
+_PATHS = ("state_dir", "socket_dir", "join_token_file", "ca_file")
 _MAX_SOCKET_PATH = 107  # sockaddr_un.sun_path with its final NUL, unix(7)
 
 JOIN_TOKEN_VARIABLE = "REMIT_JOIN_TOKEN"  # noqa: S105 - the name of the variable, not a token
@@ -40,6 +41,7 @@ class SidecarConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         log_format: `console` for people, `json` for programs, `auto`: by whether stderr is a terminal.
         ready_fd: a descriptor that gets one line of JSON once the sidecar serves.
         cache_size: how many answers are kept.
+        status_poll_seconds: how often the status lists are read; a revocation ends cached tokens after that at the latest.
     """
 
     issuer: str
@@ -52,6 +54,7 @@ class SidecarConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     log_format: Literal["auto", "console", "json"] = "auto"
     ready_fd: Annotated[int, Meta(ge=0)] | None = None
     cache_size: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
+    status_poll_seconds: Annotated[float, Meta(ge=0.1, le=5)] = 1.0
 
     @property
     def workload_socket(self) -> Path:
@@ -78,7 +81,7 @@ class SidecarConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def load(arguments: Sequence[str], environment: Mapping[str, str]) -> SidecarConfig:
-    """Read the configuration.
+    """Read the configuration; relative paths in the file are relative to its folder, others to the current one.
 
     Raises:
         ConfigurationError: a setting is missing, unknown or wrong; the text names its key.
@@ -134,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--join-token-file", metavar="FILE", help="needed only the first time")
     parser.add_argument("--name", help="refuse to join as another sidecar")
     parser.add_argument("--ca-file", metavar="FILE", help="PEM certificates to trust for the issuer")
+    parser.add_argument("--status-poll-seconds", type=float, metavar="N", help="how often status lists are read (1)")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--log-format", choices=["auto", "console", "json"])
     parser.add_argument("--ready-fd", type=int, metavar="N", help="write one line of JSON here once serving")
@@ -156,9 +160,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
 
 def _from_file(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        settings = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"the configuration file {str(path)!r} cannot be read: {error}") from error
+    folder = path.resolve().parent
+    return settings | {key: str(folder / settings[key]) for key in _PATHS if isinstance(settings.get(key), str)}
 
 
 def _check(config: SidecarConfig) -> None:

@@ -1,11 +1,12 @@
 """Joining, and keeping a session with the issuer.
 
 The sidecar's key is its lasting credential: a join token registers it once, and from then on a proof by the key is enough
-for a new session. So a session is asked for first, and the token is spent only when the issuer does not know the key:
-also after an answer to a join was lost.
+for a new session. So a sidecar that has joined asks for a session first, and one that has not, joins first. Either falls back
+on the other: the issuer may have lost the key, or the answer to the join may have been lost.
 """
 
 import asyncio
+import contextlib
 import time
 
 import msgspec
@@ -88,21 +89,29 @@ class Enrolment:
             return self._session
 
     async def _open(self) -> bytes:
-        """A session by the key; where the key is unknown, a session by the join token."""
-        try:
-            return await self._client.post("/v1/attest/session", b"{}")
-        except IssuerRefusedError as error:
-            if self._join_token is None:
+        """A session by the key or by the join token, whichever is likely to do; the other one if it is refused."""
+        if self._join_token is None:
+            try:
+                return await self._by_key()
+            except IssuerRefusedError as error:
                 raise _not_joined(error, self.membership) from error
-        evidence = {"attestor": "join_token", "evidence": {"token": self._join_token}}
+        if self.membership is not None:
+            with contextlib.suppress(IssuerRefusedError):
+                return await self._by_key()
         try:
-            return await self._client.post("/v1/attest/join", msgspec.json.encode(evidence))
+            return await self._by_token(self._join_token)
         except IssuerRefusedError as error:
-            raise ConfigurationError(
-                f"the join token was refused: {error.detail}",
-                code=error.code,
-                hint="a join token works once and for ten minutes: make one with `remit join-token create`",
-            ) from error
+            if self.membership is None:
+                with contextlib.suppress(IssuerRefusedError):
+                    return await self._by_key()
+            raise _token_refused(error) from error
+
+    async def _by_key(self) -> bytes:
+        return await self._client.post("/v1/attest/session", b"{}")
+
+    async def _by_token(self, token: str) -> bytes:
+        evidence = {"attestor": "join_token", "evidence": {"token": token}}
+        return await self._client.post("/v1/attest/join", msgspec.json.encode(evidence))
 
     def _accept(self, body: bytes) -> _Session:
         try:
@@ -119,6 +128,14 @@ class Enrolment:
         now = time.time()
         _log.info("session opened", sidecar=answer.sidecar, trust_domain=answer.trust_domain)
         return _Session(answer.session, now + max(1.0, (answer.expires_at - now) / 2))
+
+
+def _token_refused(error: IssuerRefusedError) -> ConfigurationError:
+    return ConfigurationError(
+        f"the join token was refused: {error.detail}",
+        code=error.code,
+        hint="a join token works once and for ten minutes: make one with `remit join-token create`",
+    )
 
 
 def _not_joined(error: IssuerRefusedError, membership: Membership | None) -> ConfigurationError:

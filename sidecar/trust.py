@@ -21,7 +21,6 @@ from remit.verifier import Acceptor, IssuerWatch
 from sidecar.cache import StatusEntry
 
 _START_SECONDS = 5.0
-_POLL_SECONDS = 1.0
 _REMEMBERED_AUDIENCES = 64
 
 
@@ -40,9 +39,17 @@ class Validator(Protocol):
 class Trust:
     """What is known of the issuer."""
 
-    def __init__(self, issuer: str, changed: Callable[[Bundle], None], *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        changed: Callable[[Bundle], None],
+        *,
+        poll_seconds: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Follow `issuer`, once loaded; `changed` is told of its bundle then, and whenever its keys may have changed."""
-        self._watch = IssuerWatch(issuer, poll_interval=_POLL_SECONDS, start_timeout=_START_SECONDS, tls=tls)
+        self._watch = IssuerWatch(issuer, poll_interval=poll_seconds, start_timeout=_START_SECONDS, tls=tls)
+        self._poll_seconds = poll_seconds
         self._changed = changed
         self._epoch: object = None
         self._acceptors: LRUCache[str, Acceptor] = LRUCache(_REMEMBERED_AUDIENCES)
@@ -63,7 +70,7 @@ class Trust:
     async def follow(self) -> None:
         """Tell of changes, for ever."""
         while True:
-            await asyncio.sleep(_POLL_SECONDS / 2)
+            await asyncio.sleep(self._poll_seconds / 2)
             self._tell()
 
     def is_withdrawn(self, entry: StatusEntry) -> bool:

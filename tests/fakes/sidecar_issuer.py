@@ -48,6 +48,7 @@ class FakeIssuer:
         requests: every element of those.
         delay_seconds: waited before each answer to /v1/issue.
         join_tokens: those that are unused.
+        proved: the path of every request with a good proof.
         refuse_batch_with: an audience that makes it refuse a whole batch as malformed.
         expelled: refuse every session.
     """
@@ -62,6 +63,7 @@ class FakeIssuer:
         self.requests: list[dict[str, Any]] = []
         self.delay_seconds = 0.0
         self.join_tokens = {"remit_join_test"}
+        self.proved: list[str] = []
         self.refuse_batch_with: str | None = None
         self.expelled = False
         self.sessions: set[str] = set()
@@ -166,6 +168,7 @@ class FakeIssuer:
                 )
             except ProofRefusedError as error:
                 return _problem(401, error.code, error.detail, {"DPoP-Nonce": self.nonce})
+            self.proved.append(request.path)
             return await handler(request, body, proof.jkt)
 
         return proved

@@ -118,6 +118,21 @@ def test_a_suspended_token_comes_back_when_it_is_resumed(sidecar: SidecarProcess
     eventually(lambda: fetch(sidecar).status_code == 200, seconds=5)
 
 
+def test_a_first_start_joins_at_once(sidecar: SidecarProcess, issuer: FakeIssuer) -> None:
+    """A key that nobody knows yet is not tried: that would be a refusal in the issuer's audit log."""
+    assert issuer.proved == ["/v1/attest/join"]
+
+
+def test_a_sidecar_that_the_issuer_lost_joins_again(sidecar: SidecarProcess, issuer: FakeIssuer) -> None:
+    """A database that was restored does not know the key any more: a join token binds it anew."""
+    assert sidecar.stop() == 0
+    issuer.registered.clear()
+    issuer.join_tokens.add("remit_join_test")
+    sidecar.start()
+    assert issuer.proved[-2:] == ["/v1/attest/session", "/v1/attest/join"]
+    assert fetch(sidecar).status_code == 200
+
+
 def test_a_restarted_sidecar_needs_no_join_token(sidecar: SidecarProcess, issuer: FakeIssuer) -> None:
     """Its key is known: a session comes by proof of possession."""
     assert sidecar.stop() == 0

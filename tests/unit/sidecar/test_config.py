@@ -29,6 +29,17 @@ def test_arguments_win_over_variables_and_variables_over_the_file(tmp_path: Path
 def test_numbers_in_variables_are_read_as_numbers() -> None:
     """Variables are text; their settings are not."""
     assert load(ARGUMENTS, {"REMIT_SIDECAR_CACHE_SIZE": "12"}).cache_size == 12
+    assert load(ARGUMENTS, {"REMIT_SIDECAR_STATUS_POLL_SECONDS": "0.2"}).status_poll_seconds == 0.2
+
+
+def test_relative_paths_in_the_file_are_relative_to_its_folder(tmp_path: Path) -> None:
+    """Wherever it is started from; those of arguments and variables are relative to the current folder."""
+    file = tmp_path / "sidecar.toml"
+    file.write_text('state_dir = "state"\nsocket_dir = "run"\njoin_token_file = "/abs/token"\nca_file = "ca.pem"\n')
+    environment = {"REMIT_ISSUER": "https://issuer.example.org", "REMIT_SIDECAR_CA_FILE": "other.pem"}
+    config = load(["--config", str(file), "--socket-dir", "sockets"], environment)
+    assert config.state_dir == str(tmp_path / "state")
+    assert (config.socket_dir, config.join_token_file, config.ca_file) == ("sockets", "/abs/token", "other.pem")
 
 
 def test_the_issuer_of_the_environment_is_a_default() -> None:
@@ -49,6 +60,8 @@ def test_the_issuer_of_the_environment_is_a_default() -> None:
         ([*ARGUMENTS, "--socket-dir", "/" + "d" * 120], {}, "socket_dir"),
         (ARGUMENTS, {"REMIT_SIDECAR_CACHE_SIZE": "many"}, "cache_size"),
         (ARGUMENTS, {"REMIT_SIDECAR_CACHE_SIZE": "0"}, "cache_size"),
+        (ARGUMENTS, {"REMIT_SIDECAR_STATUS_POLL_SECONDS": "0.05"}, "status_poll_seconds"),
+        (ARGUMENTS, {"REMIT_SIDECAR_STATUS_POLL_SECONDS": "5.1"}, "status_poll_seconds"),
         (ARGUMENTS, {"REMIT_SIDECAR_STATE_DRI": "/x"}, "REMIT_SIDECAR_STATE_DRI"),
         ([*ARGUMENTS, "--config", "/nowhere/sidecar.toml"], {}, "/nowhere/sidecar.toml"),
     ],
