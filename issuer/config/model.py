@@ -54,12 +54,12 @@ class TokensConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`[tokens]`: how long what is issued lives.
 
     Attributes:
-        ttl_seconds: the longest life of an agent token.
+        ttl_seconds: the longest life of an agent token, five minutes at most.
         task_ttl_seconds: the life of a grant that is opened for a task.
         leeway_seconds: the clock leeway, one number for everything that is checked.
     """
 
-    ttl_seconds: Annotated[int, Meta(ge=10, le=3600)] = 300
+    ttl_seconds: Annotated[int, Meta(ge=10, le=300)] = 300
     task_ttl_seconds: Annotated[int, Meta(ge=60, le=31_536_000)] = 86_400
     leeway_seconds: Annotated[int, Meta(ge=0, le=60)] = 5
 

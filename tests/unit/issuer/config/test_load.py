@@ -58,7 +58,7 @@ def test_variables_win_over_the_file(tmp_path):
         ('trust_domain = "Example Org"', "trust_domain"),
         (MINIMAL + "[http]\nlistn = 1", "http"),
         (MINIMAL + "[tokens]\nttl_seconds = '300'", "tokens.ttl_seconds"),
-        (MINIMAL + "[tokens]\nttl_seconds = 86400", "tokens.ttl_seconds"),
+        (MINIMAL + "[tokens]\nttl_seconds = 301", "tokens.ttl_seconds"),
         (MINIMAL + "[keys]\nprepare_seconds = 60\nrefresh_hint_seconds = 60", "keys.prepare_seconds"),
         (MINIMAL + '[http]\nlisten = "8750"', "http.listen"),
         (MINIMAL + '[http]\nlisten = "127.0.0.1:99999"', "http.listen"),
