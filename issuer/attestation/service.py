@@ -41,19 +41,20 @@ class AttestationService:
         self._attestors = attestors
         self._decoder = msgspec.json.Decoder(_Evidence)
 
-    async def join(self, attestor: str, evidence: bytes, jkt: str, now: int) -> Session:
+    async def join(self, attestor: str, evidence: bytes, jkt: str, now_ms: int) -> Session:
         """Let a sidecar join: its evidence is used up and its key bound, in one transaction with the audit record.
 
         Args:
             attestor: the kind of evidence.
             evidence: JSON, as that attestor reads it.
             jkt: the thumbprint of the key that proved possession with this very request.
-            now: unix seconds.
+            now_ms: milliseconds since the epoch.
 
         Raises:
             EvidenceRefusedError: the evidence is not accepted; nothing has changed.
             UnauthenticatedError: the sidecar is suspended or revoked; nothing has changed.
         """
+        now = now_ms // 1000
         appraisal = await self._attestor(attestor).appraise(evidence, AppraisalContext(now, Origin.NODE))
         digest = appraisal.use_once
         if digest is None:
@@ -69,12 +70,16 @@ class AttestationService:
             if not await store.use_join_token(tx, digest, now):
                 raise EvidenceRefusedError("the join token was used before", code="evidence_replayed")
             await store.bind_key(tx, sidecar.id, jkt, now)
-            return await _open_session(tx, sidecar, "sidecar.join", jkt, now)
+            return await _open_session(tx, sidecar, "sidecar.join", jkt, now_ms)
 
         return await self._database.transaction(work)
 
-    async def renew(self, jkt: str, now: int) -> Session:
+    async def renew(self, jkt: str, now_ms: int) -> Session:
         """Open a new session for the sidecar that joined with this key; the caller has verified a proof by it.
+
+        Args:
+            jkt: the thumbprint of the key.
+            now_ms: milliseconds since the epoch.
 
         Raises:
             UnauthenticatedError: no sidecar joined with it, or it is suspended or revoked.
@@ -87,7 +92,7 @@ class AttestationService:
                     "no sidecar has joined with this key", code="session_invalid", hint="join with a join token"
                 )
             sidecar.admitted()
-            return await _open_session(tx, sidecar, "sidecar.session", jkt, now)
+            return await _open_session(tx, sidecar, "sidecar.session", jkt, now_ms)
 
         return await self._database.transaction(work)
 
@@ -137,11 +142,12 @@ async def use_up(tx: Transaction, appraisal: Appraisal, now: int) -> None:
         raise EvidenceRefusedError("the evidence was used before", code="evidence_replayed", hint="get a fresh token")
 
 
-async def _open_session(tx: Transaction, sidecar: SidecarRecord, kind: str, jkt: str, now: int) -> Session:
+async def _open_session(tx: Transaction, sidecar: SidecarRecord, kind: str, jkt: str, now_ms: int) -> Session:
+    now = now_ms // 1000
     session = Session(sidecar.name, bearer.draw(SESSION_PREFIX), now + SESSION_SECONDS)
     await store.open_session(tx, bearer.digest(session.secret), sidecar.id, now, session.expires_at)
     record = AuditRecord(
-        at_ms=now * 1000,
+        at_ms=now_ms,
         kind=kind,
         outcome=Outcome.ALLOWED,
         actor=f"sidecar:{sidecar.name}",

@@ -99,15 +99,15 @@ class AttestRoutes:
         body = await read_body(request, limit=_JOIN_BODY_BYTES)
         proof = self._gate.prove(request, body)
         wanted = decode(body, JoinRequest)
-        attestation, now = self._services.attestation, self._services.now()
-        return self._opened(await attestation.join(wanted.attestor, bytes(wanted.evidence), proof.jkt, now))
+        attestation, now_ms = self._services.attestation, self._services.clock_ms()
+        return self._opened(await attestation.join(wanted.attestor, bytes(wanted.evidence), proof.jkt, now_ms))
 
     async def renew(self, request: web.Request) -> web.Response:
         """Open another session for the sidecar whose key proves this request."""
         body = await read_body(request, limit=_JOIN_BODY_BYTES)
         proof = self._gate.prove(request, body)
         decode(body, SessionRequest)
-        return self._opened(await self._services.attestation.renew(proof.jkt, self._services.now()))
+        return self._opened(await self._services.attestation.renew(proof.jkt, self._services.clock_ms()))
 
     async def workloads(self, request: web.Request) -> web.Response:
         """Say which agents each workload is; nothing is issued."""

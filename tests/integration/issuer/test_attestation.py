@@ -18,6 +18,7 @@ from issuer.errors import UnauthenticatedError
 from issuer.storage import Database, SQLiteDatabase, Transaction
 
 NOW = 1_800_000_000
+NOW_MS = NOW * 1000 + 123
 TOKEN = "remit_join_" + "a" * 43
 ANOTHER = "remit_join_" + "b" * 43
 
@@ -60,7 +61,7 @@ async def audit(database: Database) -> list[str]:
 
 async def test_a_sidecar_joins_and_acts(service: AttestationService, database: Database) -> None:
     """A join answers with a session that its key may use, and leaves a record without the secret."""
-    session = await service.join("join_token", evidence(TOKEN), "key", NOW)
+    session = await service.join("join_token", evidence(TOKEN), "key", NOW_MS)
     assert str(session.sidecar) == "edge-1"
     assert session.expires_at == NOW + 3600
     sidecar = await service.authenticate(session.secret, "key", NOW)
@@ -68,15 +69,25 @@ async def test_a_sidecar_joins_and_acts(service: AttestationService, database: D
     assert await audit(database) == ["sidecar:edge-1 sidecar.join"]
 
 
+async def test_a_join_and_a_session_are_recorded_to_the_millisecond(
+    service: AttestationService, database: Database
+) -> None:
+    """As every other record is, so that records of several kinds can be put in order."""
+    await service.join("join_token", evidence(TOKEN), "key", NOW_MS)
+    await service.renew("key", NOW_MS + 1)
+    rows = await database.read(lambda tx: tx.fetch("SELECT at_ms FROM audit ORDER BY seq"))
+    assert [row["at_ms"] for row in rows] == [NOW_MS, NOW_MS + 1]
+
+
 async def test_a_join_token_used_twice_at_the_same_moment(service: AttestationService, database: Database) -> None:
     """Of many that show the same token at once, exactly one joins; the others change nothing."""
-    joins = [service.join("join_token", evidence(TOKEN), f"key-{number}", NOW) for number in range(16)]
+    joins = [service.join("join_token", evidence(TOKEN), f"key-{number}", NOW_MS) for number in range(16)]
     outcomes = await asyncio.gather(*joins, return_exceptions=True)
     refused = [outcome for outcome in outcomes if isinstance(outcome, EvidenceRefusedError)]
     assert len(refused) == 15
     assert {error.code for error in refused} == {"evidence_replayed"}
     winner = next(number for number, outcome in enumerate(outcomes) if outcome not in refused)
-    assert await service.renew(f"key-{winner}", NOW)
+    assert await service.renew(f"key-{winner}", NOW_MS)
     assert len(await audit(database)) == 2
 
 
@@ -89,25 +100,25 @@ async def test_the_statement_itself_uses_a_token_once(database: Database) -> Non
 
 async def test_one_key_is_one_sidecar(service: AttestationService) -> None:
     """A key that is bound to a name cannot take a second one; the token for it stays good."""
-    await service.join("join_token", evidence(TOKEN), "key", NOW)
+    await service.join("join_token", evidence(TOKEN), "key", NOW_MS)
     with pytest.raises(EvidenceRefusedError, match="edge-1's"):
-        await service.join("join_token", evidence(ANOTHER), "key", NOW)
-    assert await service.join("join_token", evidence(ANOTHER), "key-2", NOW)
+        await service.join("join_token", evidence(ANOTHER), "key", NOW_MS)
+    assert await service.join("join_token", evidence(ANOTHER), "key-2", NOW_MS)
 
 
 async def test_a_session_is_renewed_by_the_key_alone(service: AttestationService) -> None:
     """After a restart or a lost answer the key opens another session; a foreign key opens none."""
-    await service.join("join_token", evidence(TOKEN), "key", NOW)
-    session = await service.renew("key", NOW + 7200)
+    await service.join("join_token", evidence(TOKEN), "key", NOW_MS)
+    session = await service.renew("key", NOW_MS + 7_200_000)
     assert await service.authenticate(session.secret, "key", NOW + 7201)
     with pytest.raises(UnauthenticatedError) as refused:
-        await service.renew("foreign", NOW)
+        await service.renew("foreign", NOW_MS)
     assert refused.value.code == "session_invalid"
 
 
 async def test_a_session_of_another_key_is_nothing(service: AttestationService) -> None:
     """A stolen session without its key is refused, and so is one that is over."""
-    session = await service.join("join_token", evidence(TOKEN), "key", NOW)
+    session = await service.join("join_token", evidence(TOKEN), "key", NOW_MS)
     for jkt, now in (("thief", NOW), ("key", NOW + 3600)):
         with pytest.raises(UnauthenticatedError):
             await service.authenticate(session.secret, jkt, now)
@@ -115,8 +126,8 @@ async def test_a_session_of_another_key_is_nothing(service: AttestationService) 
 
 async def test_sessions_of_a_sidecar_are_bounded(service: AttestationService, database: Database) -> None:
     """However often it renews, a few remain, the newest among them."""
-    await service.join("join_token", evidence(TOKEN), "key", NOW)
-    sessions = [await service.renew("key", NOW + number) for number in range(20)]
+    await service.join("join_token", evidence(TOKEN), "key", NOW_MS)
+    sessions = [await service.renew("key", NOW_MS + number * 1000) for number in range(20)]
 
     async def count(tx: Transaction) -> int:
         rows = await tx.fetch("SELECT digest FROM sidecar_sessions")
@@ -128,12 +139,12 @@ async def test_sessions_of_a_sidecar_are_bounded(service: AttestationService, da
 
 async def test_a_revoked_sidecar_is_out_at_once(service: AttestationService, database: Database) -> None:
     """Its session ends with its state, and its key opens no other."""
-    session = await service.join("join_token", evidence(TOKEN), "key", NOW)
+    session = await service.join("join_token", evidence(TOKEN), "key", NOW_MS)
     await database.transaction(lambda tx: tx.execute("UPDATE sidecars SET state = 'revoked' WHERE id = 1"))
     with pytest.raises(UnauthenticatedError):
         await service.authenticate(session.secret, "key", NOW)
     with pytest.raises(UnauthenticatedError):
-        await service.renew("key", NOW)
+        await service.renew("key", NOW_MS)
 
 
 async def test_evidence_is_used_up_in_the_transaction_it_is_used_in(database: Database) -> None:
