@@ -141,14 +141,19 @@ class StatusListToken(msgspec.Struct, frozen=True):
     seq: int
     statuses: StatusList
 
-    def sign(self, key: ec.EllipticCurvePrivateKey, kid: str, *, level: int = 9) -> str:
+    def sign(self, key: ec.EllipticCurvePrivateKey, kid: str, *, lst: str | None = None) -> str:
         """The signed compact form (`statuslist+jwt`).
+
+        Args:
+            key: signs.
+            kid: names it.
+            lst: `statuses.to_lst()`, if it is at hand.
 
         Raises:
             InvalidInputError: the key's curve is none of P-256, P-384, P-521.
         """
         header = {"alg": _ALG_OF_CURVE[public_jwk(key)["crv"]], "kid": kid, "typ": JWT_TYP}
-        status_list = _ListClaim(self.statuses.bits, self.statuses.to_lst(level))
+        status_list = _ListClaim(self.statuses.bits, self.statuses.to_lst() if lst is None else lst)
         claims = _Claims(self.uri, self.issued_at, self.expires_at, self.ttl_seconds, self.seq, status_list)
         return sign_compact(header, msgspec.json.encode(claims), key)
 

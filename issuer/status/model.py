@@ -26,7 +26,7 @@ class ListSnapshot(msgspec.Struct, frozen=True):
     Attributes:
         number: the list's number.
         size: how many indexes it has.
-        seq: the head's sequence number at that moment.
+        seq: the head's sequence number at that moment; no change up to it is missing.
         marked: index and value of every index that is not valid (1 invalid, 2 suspended).
     """
 

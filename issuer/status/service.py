@@ -1,8 +1,14 @@
 """The door to the status lists for those who sign, serve and show them."""
 
+import asyncio
+from typing import Final
+
 from issuer.status import allocation, store
 from issuer.status.model import ListSnapshot, StatusFigures
 from issuer.storage import Database
+
+_PAGE: Final = 4096
+"""Most marks that one read takes: reads run in turn with everything else that the issuer does."""
 
 
 class StatusLists:
@@ -21,9 +27,25 @@ class StatusLists:
         return await self._database.read(store.announced)
 
     async def snapshot(self, number: int) -> ListSnapshot:
-        """One list as it is now; raises `NotFoundError`."""
-        return await self._database.read(lambda tx: store.snapshot(tx, number))
+        """One list as it is now, no change up to its `seq` missing.
+
+        It is read in pages, and a change meanwhile may be in it or not: each value is one that held after `seq` was read.
+
+        Raises:
+            NotFoundError: there is no such list.
+        """
+        size, seq = await self._database.read(lambda tx: store.size_and_head(tx, number))
+        marked: list[tuple[int, int]] = []
+        page = await self._page(number, -1)
+        while page:
+            marked += page
+            await asyncio.sleep(0)
+            page = await self._page(number, page[-1][0])
+        return ListSnapshot(number, size, seq, tuple(marked))
 
     async def figures(self) -> StatusFigures:
         """How far the lists are used."""
         return await self._database.read(store.figures)
+
+    async def _page(self, number: int, after: int) -> list[tuple[int, int]]:
+        return await self._database.read(lambda tx: store.marked(tx, number, after, _PAGE))

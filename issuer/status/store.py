@@ -1,8 +1,15 @@
 """Reading the status lists, and the head that numbers their changes."""
 
+from typing import Final
+
 from issuer.errors import NotFoundError
-from issuer.status.model import ListFigures, ListSnapshot, StatusFigures
+from issuer.status.model import ListFigures, StatusFigures
 from issuer.storage import Transaction
+
+MARKED: Final = (
+    "SELECT idx, value FROM status_indexes WHERE list = $1 AND idx > $2 AND value <> 0 ORDER BY idx LIMIT $3"
+)
+"""A page of what is not valid; an index of its own has exactly these rows."""
 
 
 async def head(tx: Transaction) -> int:
@@ -28,13 +35,17 @@ async def announced(tx: Transaction) -> list[int]:
     return [row["number"] for row in await tx.fetch("SELECT number FROM status_lists ORDER BY number")]
 
 
-async def snapshot(tx: Transaction, number: int) -> ListSnapshot:
-    """Read one list; raises `NotFoundError`."""
+async def size_and_head(tx: Transaction, number: int) -> tuple[int, int]:
+    """How many indexes a list has, and the head's sequence number; raises `NotFoundError`."""
     row = await tx.fetch_row("SELECT size FROM status_lists WHERE number = $1", number)
     if row is None:
         raise NotFoundError(f"there is no status list {number}")
-    marked = await tx.fetch("SELECT idx, value FROM status_indexes WHERE list = $1 AND value <> 0", number)
-    return ListSnapshot(number, row["size"], await head(tx), tuple((mark["idx"], mark["value"]) for mark in marked))
+    return row["size"], await head(tx)
+
+
+async def marked(tx: Transaction, number: int, after: int, limit: int) -> list[tuple[int, int]]:
+    """Index and value of the first `limit` indexes beyond `after` that are not valid, in their order."""
+    return [(row["idx"], row["value"]) for row in await tx.fetch(MARKED, number, after, limit)]
 
 
 async def figures(tx: Transaction) -> StatusFigures:

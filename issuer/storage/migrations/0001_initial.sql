@@ -102,7 +102,7 @@ CREATE TABLE status_indexes (
     PRIMARY KEY (list, idx)
 );
 CREATE INDEX status_indexes_by_grant ON status_indexes (grant_id);
-CREATE INDEX status_indexes_not_valid ON status_indexes (list) WHERE value <> 0;
+CREATE INDEX status_indexes_not_valid ON status_indexes (list, idx, value) WHERE value <> 0;
 
 -- One row, updated last in each transaction that changes a status, so that `seq` follows commit order.
 CREATE TABLE status_head (

@@ -1,11 +1,13 @@
 """Signed status lists: what they say, how old they may be, and what they are signed with."""
 
+import asyncio
 import json
 
 import pytest
 
 from issuer.errors import NotFoundError
 from issuer.keys import Purpose
+from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
 from issuer.storage import StorageError
 from remit.bundle import parse_jwks
@@ -84,6 +86,49 @@ async def test_one_signature_serves_a_second(core, signer):
     assert await signer.token(1) == first
     core.database.clock += 1
     assert await signer.token(1) != first
+
+
+class Counted(StatusLists):
+    """Status lists that count how often one was read whole."""
+
+    snapshots = 0
+
+    async def snapshot(self, number):
+        """Count, then read."""
+        self.snapshots += 1
+        return await super().snapshot(number)
+
+
+async def test_a_list_is_packed_once_for_each_change(core):
+    """Not for each second, nor for each of those who ask at the same time."""
+    lists = Counted(core.database)
+    signer = StatusSigner(core.database, lists, core.keys, ISSUER)
+    await core.issuance.issue([request(UID)])
+    for _ in range(3):
+        core.database.clock += 1
+        await asyncio.gather(*(signer.token(1) for _ in range(5)))
+    assert lists.snapshots == 1
+    await mark(core, INVALID)
+    tokens = await asyncio.gather(*(signer.token(1) for _ in range(5)))
+    assert (lists.snapshots, len(set(tokens))) == (2, 1)
+
+
+async def test_a_list_with_more_marks_than_one_read_takes(core, signer):
+    """Every one of them is in it, and nothing else."""
+    marks = {index: 1 + index % 2 for index in range(0, 3 * 5000, 3)}
+
+    async def work(tx):
+        (row,) = await tx.fetch("SELECT id FROM grants")
+        await tx.execute("DELETE FROM status_indexes")
+        await tx.execute_many(
+            "INSERT INTO status_indexes (list, idx, grant_id, value) VALUES (1, $1, $2, $3)",
+            [(index, row["id"], value) for index, value in marks.items()],
+        )
+        await tx.execute("UPDATE status_head SET seq = seq + 1")
+
+    await core.database.transaction(work)
+    statuses = (await verified(core, signer)).statuses
+    assert {index: statuses.get(index) for index in range(statuses.size) if statuses.get(index)} == marks
 
 
 async def test_a_change_is_seen_at_once(core, signer):
