@@ -80,12 +80,12 @@ class Acceptor:
                 accepted = verify_token(token, snapshot, self._rules)
                 outcomes.put(token, accepted)
             now = read_clocks()
-            check_now(accepted, snapshot.lists.get(accepted.uri), now)
+            check_now(accepted, snapshot, now)
         except TokenInvalidError as error:
             if error.code in _NUDGING_CODES:
                 self.watch.nudge()
             raise
-        credential = accepted.credential
+        credential = accepted[0]
         if credential.key_thumbprint is not None or proof is not None:
             self._use_proof(credential, Presented(token, proof, method, url), int(now.wall))
         return credential

@@ -34,7 +34,7 @@ class Outcomes:
 
     def put(self, token: str, accepted: Accepted) -> None:
         """Remember `token`; one that is bound to a key is kept where `find` alone looks."""
-        if accepted.credential.key_thumbprint is not None:
+        if accepted[0].key_thumbprint is not None:
             if len(self._bound) >= self._limit:
                 self._bound = {}
             self._bound[token] = accepted

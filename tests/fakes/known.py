@@ -43,7 +43,8 @@ def accept(token, known=None, now=NOW, rules=RULES) -> Credential:
     """Everything that the core checks for a request without a proof."""
     known = known or snapshot()
     accepted = verify_token(token, known, rules)
-    check_now(accepted, known.lists.get(accepted.uri), now)
-    if accepted.credential.key_thumbprint is not None:
-        check_possession(accepted.credential, Presented(token, None, None, None), int(now.wall), rules.leeway)
-    return accepted.credential
+    check_now(accepted, known, now)
+    credential = accepted[0]
+    if credential.key_thumbprint is not None:
+        check_possession(credential, Presented(token, None, None, None), int(now.wall), rules.leeway)
+    return credential

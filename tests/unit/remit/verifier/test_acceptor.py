@@ -108,7 +108,7 @@ def test_a_seen_token_is_refused_when_its_key_changed(acceptor, watch):
 
 def test_a_seen_token_is_refused_when_its_list_is_gone_or_too_short(acceptor, watch):
     """No status is never a good status."""
-    watch.snapshot.lists[world.LIST] = watch.snapshot.lists[world.LIST]._replace(data=b"\0")
+    watch.snapshot.lists[world.LIST] = (*watch.snapshot.lists[world.LIST][:2], b"\0")
     with pytest.raises(TokenInvalidError):
         acceptor.verify(TOKEN)
     watch.snapshot.lists.clear()

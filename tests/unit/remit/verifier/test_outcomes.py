@@ -6,7 +6,7 @@ from remit.verifier.outcomes import Outcomes
 
 
 def _accepted(thumbprint=None):
-    return SimpleNamespace(credential=SimpleNamespace(key_thumbprint=thumbprint))
+    return (SimpleNamespace(key_thumbprint=thumbprint), "list", 0, 0, 0, 0)
 
 
 def test_it_never_holds_more_than_its_size():

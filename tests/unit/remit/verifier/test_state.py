@@ -85,9 +85,9 @@ def test_a_bundle_that_is_not_read_again_goes_stale():
     state = _with_list(issuer_state().with_bundle(_bundle(world.KEY), Deadlines(world.NOW + 3, 3.0)), 0)
     known = Snapshot([state])
     outcome = verify_token(world.sign(world.claims()), known, RULES)
-    check_now(outcome, known.lists[world.LIST], _at(2))
+    check_now(outcome, known, _at(2))
     with pytest.raises(StaleError):
-        check_now(outcome, known.lists[world.LIST], _at(4))
+        check_now(outcome, known, _at(4))
 
 
 def test_remembered_headers_are_bounded():
