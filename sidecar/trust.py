@@ -76,9 +76,10 @@ class Trust:
     def is_withdrawn(self, entry: StatusEntry) -> bool:
         """Whether a token's grant is known to be revoked or suspended."""
         live = self._watch.snapshot.lists.get(entry.uri)
-        if live is None or entry.index >= len(live.data) * 4:
+        if live is None:
             return False
-        return live.data[entry.index >> 2] >> (entry.index & 3) * 2 & 3 != VALID
+        _, _, data = live
+        return entry.index < len(data) * 4 and data[entry.index >> 2] >> (entry.index & 3) * 2 & 3 != VALID
 
     def validate(self, token: str, audience: str) -> tuple[str, Mapping[str, JSONValue]]:
         """See `Validator`. A token that is bound to a key is refused: this call carries no proof."""
