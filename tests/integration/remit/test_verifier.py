@@ -389,6 +389,7 @@ def test_threads_share_one_verifier(issuer, verifier):
     assert {_outcome(verifier, token) for token in tokens[::2]} == {RevokedError}
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # Python 3.12: that is what is tested
 @pytest.mark.parametrize("reachable", [True, False])
 @pytest.mark.parametrize("mid_answer", [True, False])
 def test_a_forked_child_loads_before_it_accepts(issuer, verifier, reachable, mid_answer):
