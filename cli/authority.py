@@ -58,5 +58,6 @@ def _outcome(verb: str, answer: JSONObject) -> str:
     resolved, changed = answer.get("resolved"), answer.get("changed")
     what = f"{resolved.get('kind')} {resolved.get('id')}" if isinstance(resolved, dict) else "it"
     grants = changed.get("grants") if isinstance(changed, dict) else None
+    how_many = "1 grant" if grants == 1 else f"{grants} grants"
     when = readable("committed_at_ms", answer.get("committed_at_ms"))
-    return printable(f"{_PAST[verb]} {what} at {when} ({grants} grants changed, sequence {answer.get('seq')})")
+    return printable(f"{_PAST[verb]} {what} at {when} ({how_many} changed, sequence {answer.get('seq')})")

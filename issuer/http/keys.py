@@ -4,7 +4,6 @@ Two public documents for the same keys, because ordinary JWT stacks refuse `use:
 """
 
 from collections.abc import Iterable
-from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -12,7 +11,7 @@ from aiohttp import web
 from issuer.http.answers import answer
 from issuer.http.operators import OperatorGate
 from issuer.http.pages import Listed
-from issuer.keys import Purpose, SigningKey
+from issuer.keys import KeySet, Phase, Purpose, SigningKey
 from issuer.registry.roles import Action
 from issuer.services import Services
 
@@ -22,7 +21,7 @@ _JWKS = "application/jwk-set+json"
 class RotateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which key to rotate: the one that signs tokens, unless it says otherwise."""
 
-    purpose: Literal["token", "status"] = "token"
+    purpose: Purpose = Purpose.TOKEN
 
 
 class KeyDescription(msgspec.Struct, frozen=True):
@@ -30,21 +29,21 @@ class KeyDescription(msgspec.Struct, frozen=True):
 
     kid: str
     alg: str
-    purpose: str
-    state: str
+    purpose: Purpose
+    state: Phase
     issuer: str
     created_at: int
     activates_at: int
     retires_at: int | None
 
     @classmethod
-    def of(cls, key: SigningKey, now: int) -> "KeyDescription":
-        """Describe `key` as it is at `now`."""
+    def of(cls, key: SigningKey, keys: KeySet, now: int) -> "KeyDescription":
+        """Describe `key`, one of `keys`, as it is at `now`."""
         return cls(
             kid=key.kid,
             alg="ES256",
-            purpose=key.purpose.value,
-            state=key.phase(now).value,
+            purpose=key.purpose,
+            state=keys.phase(key, now),
             issuer=key.instance,
             created_at=key.created_at,
             activates_at=key.activates_at,
@@ -114,12 +113,14 @@ class _OperatedKeys:
         """List every key there ever was, the newest last."""
         await self._gate.admit(request, Action.OVERSEE)
         now = self._services.now()
-        keys = sorted((await self._services.keys.all()).keys, key=lambda key: (key.created_at, key.kid))
-        return answer(Listed([KeyDescription.of(key, now) for key in keys], None))
+        keys = await self._services.keys.all()
+        by_age = sorted(keys.keys, key=lambda key: (key.created_at, key.kid))
+        return answer(Listed([KeyDescription.of(key, keys, now) for key in by_age], None))
 
     async def rotate(self, request: web.Request) -> web.Response:
         """Prepare the next key."""
         change, wanted = await self._gate.change(request, Action.ADMINISTER, RotateRequest)
-        rotation = await self._services.keys.rotate(change, Purpose(wanted.purpose))
-        prepared, active = (KeyDescription.of(key, change.now) for key in (rotation.prepared, rotation.active))
+        rotation = await self._services.keys.rotate(change, wanted.purpose)
+        keys = KeySet((rotation.active, rotation.prepared))
+        active, prepared = (KeyDescription.of(key, keys, change.now) for key in keys.keys)
         return answer(Rotated(prepared, active))

@@ -1,4 +1,4 @@
-"""Signing keys: prepared, active, retired; one set for agent tokens, one of its own for status lists.
+"""Signing keys: prepared, active, retiring, retired; one set for agent tokens, one of its own for status lists.
 
 The private halves are files that never leave this issuer; the public halves are rows, so that every issuer publishes all.
 """

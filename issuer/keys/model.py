@@ -1,8 +1,8 @@
 """Signing keys as values, and the pure rules of their life.
 
-A key is *prepared* (published, does not sign yet), then *active* (signs), then *retired*. Which one follows from times that
-are written once; nothing has to run at the moment of a change. A key whose successor has become active stays published
-until the last token that it signed has expired.
+A key is *prepared* (published, does not sign yet), then *active* (the one that signs), then *retiring* (its successor signs; it
+stays published until the last token that it signed has expired), then *retired*. Which one follows from times that are
+written once; nothing has to run at the moment of a change.
 """
 
 from collections.abc import Iterable
@@ -25,6 +25,7 @@ class Phase(StrEnum):
 
     PREPARED = "prepared"
     ACTIVE = "active"
+    RETIRING = "retiring"
     RETIRED = "retired"
     REVOKED = "revoked"
 
@@ -56,14 +57,6 @@ class SigningKey(Struct, frozen=True):
         """Whether consumers are to trust it at `now`."""
         return not self.revoked and (self.retires_at is None or now < self.retires_at)
 
-    def phase(self, now: int) -> Phase:
-        """Where it is in its life at `now`; `ACTIVE` as long as tokens that it signed may be valid."""
-        if self.revoked:
-            return Phase.REVOKED
-        if now < self.activates_at:
-            return Phase.PREPARED
-        return Phase.ACTIVE if self.is_published(now) else Phase.RETIRED
-
 
 class KeySet(Struct, frozen=True):
     """Every signing key that is known, of both purposes and all issuers."""
@@ -93,6 +86,16 @@ class KeySet(Struct, frozen=True):
     def prepared(self, purpose: Purpose, instance: str, now: int) -> SigningKey | None:
         """The key that waits for its activation, or None."""
         return next((key for key in self.of(purpose, instance) if now < key.activates_at), None)
+
+    def phase(self, key: SigningKey, now: int) -> Phase:
+        """Where one of these keys is in its life at `now`."""
+        if key.revoked:
+            return Phase.REVOKED
+        if not key.is_published(now):
+            return Phase.RETIRED
+        if now < key.activates_at:
+            return Phase.PREPARED
+        return Phase.ACTIVE if self.signing(key.purpose, key.instance, now) == key else Phase.RETIRING
 
     def published(self, purpose: Purpose, now: int) -> tuple[SigningKey, ...]:
         """What consumers are to trust at `now`, of all issuers, oldest first."""

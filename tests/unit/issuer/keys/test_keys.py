@@ -16,6 +16,7 @@ from remit.jose import PublicKey, parse_unverified
 
 NOW = 1_800_000_000
 ANA = Operator(name="ana", role=Role.ADMIN)
+TIMES = (NOW, NOW + 99, NOW + 100, NOW + 404, NOW + 405)
 POLICY = KeyPolicy(instance="issuer-1", prepare_seconds=100, overlap_seconds=305)
 
 
@@ -82,12 +83,14 @@ async def test_rotation_is_a_matter_of_time_alone(keys):
 
 
 async def test_phases(keys):
-    """Prepared, active, retired."""
+    """Prepared, active, retiring, retired; of one issuer and purpose exactly one key is active, the one that signs."""
     rotation = await rotate(keys)
-    assert rotation.prepared.phase(NOW) is Phase.PREPARED
-    assert rotation.prepared.phase(NOW + 100) is Phase.ACTIVE
-    assert rotation.active.phase(NOW + 404) is Phase.ACTIVE
-    assert rotation.active.phase(NOW + 405) is Phase.RETIRED
+    every = await keys.all()
+    first, second = ([every.phase(key, now) for now in TIMES] for key in (rotation.active, rotation.prepared))
+    assert first == [Phase.ACTIVE, Phase.ACTIVE, Phase.RETIRING, Phase.RETIRING, Phase.RETIRED]
+    assert second == [Phase.PREPARED, Phase.PREPARED, Phase.ACTIVE, Phase.ACTIVE, Phase.ACTIVE]
+    status = next(key for key in every.keys if key.purpose is Purpose.STATUS)
+    assert {every.phase(status, now) for now in TIMES} == {Phase.ACTIVE}
 
 
 async def test_the_sequence_rises_with_each_change(keys):
