@@ -22,8 +22,10 @@ def match(request: IssuanceRequest, candidates: Mapping[str, Sequence[Candidate]
         if agent is None or candidate.agent == agent:
             best.setdefault(candidate.agent_id, candidate)
     if not best:
+        direct = request.caller.sidecar_id is None
+        entry = "no direct registration entry" if direct else "no registration entry under this sidecar"
         raise NotEntitledError(
-            f"no registration entry of this parent matches the workload{f' for agent {agent}' if agent else ''}",
+            f"{entry} matches the workload{f' for agent {agent}' if agent else ''}",
             hint="compare its selectors, which the audit log has, with `remit entry list`",
         )
     if len(best) > 1 and (request.single or request.task is not None):

@@ -101,14 +101,16 @@ async def test_all_selectors_of_an_entry_must_be_there(core):
 
 
 async def test_entries_are_for_their_parent_only(core):
-    """A direct entry is no sidecar's, whatever the sidecar reports."""
+    """A direct entry is no sidecar's, whatever the sidecar reports; the refusal says which kind was looked for."""
     await core.register("acme/planner", UID)
     await execute(core, "INSERT INTO sidecars (id, name, created_at) VALUES (1, 'edge-1', 0)")
     sidecar = Caller("sidecar:edge-1", 1)
-    assert (await refusal(core, request(UID, caller=sidecar))).code == "no_entry"
+    error = await refusal(core, request(UID, caller=sidecar))
+    assert (error.code, error.detail) == ("no_entry", "no registration entry under this sidecar matches the workload")
     await execute(core, "UPDATE entries SET sidecar_id = 1, revision = revision + 1")
     assert (await issue_one(core, request(UID, caller=sidecar))).agent == "acme/planner"
-    assert (await refusal(core, request(UID))).code == "no_entry"
+    error = await refusal(core, request(UID))
+    assert (error.code, error.detail) == ("no_entry", "no direct registration entry matches the workload")
 
 
 async def test_an_inactive_sidecar_gets_nothing(core):
