@@ -2,6 +2,9 @@
 
 A socket file outlives its process. A dead one is replaced, a live one never: the claim is held with a lock beside the
 socket, because "connect failed, so unlink" alone lets two sidecars that start together both win.
+
+Agents trust whoever serves at the path: so nobody but root and the sidecar's own user may put something else there. Sticky or
+not, a folder that others write to is refused: they could take the name while the sidecar is down.
 """
 
 import contextlib
@@ -68,10 +71,24 @@ def _prepare_directory(directory: Path) -> None:
         facts = directory.stat()
     except OSError as error:
         raise ConfigurationError(f"socket_dir {str(directory)!r} cannot be made: {error.strerror}") from error
-    if facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX:
+    _check_ours(directory, facts, stat.S_IWGRP | stat.S_IWOTH)
+    for parent in directory.resolve().parents:
+        facts = parent.stat()
+        # Where each user has a group of their own, folders that the group may write to are what mkdir makes.
+        _check_ours(parent, facts, 0 if facts.st_mode & stat.S_ISVTX else stat.S_IWOTH)
+
+
+def _check_ours(directory: Path, facts: os.stat_result, forbidden: int) -> None:
+    """Only root and this process's user may replace what is in `directory`."""
+    if facts.st_uid not in (0, os.geteuid()):
         raise ConfigurationError(
-            f"socket_dir {str(directory)!r} may be written by everybody: anybody could put another socket there",
-            hint=f"chmod 0755 {directory}",
+            f"folder {str(directory)!r} of the sockets belongs to uid {facts.st_uid}: it could put other sockets there",
+            hint="it has to belong to root or to the sidecar's user",
+        )
+    if facts.st_mode & forbidden:
+        raise ConfigurationError(
+            f"folder {str(directory)!r} of the sockets may be written by other users: they could put other sockets there",
+            hint=f"chmod go-w {directory}",
         )
 
 

@@ -1,5 +1,6 @@
 """Sockets: connectable by everybody, taken over from the dead only."""
 
+import os
 import socket
 import stat
 from pathlib import Path
@@ -57,11 +58,33 @@ def test_a_file_that_is_no_socket_is_left_alone(path: Path) -> None:
     assert path.read_text() == "data"
 
 
-def test_a_folder_that_everybody_may_write_to_is_refused(path: Path) -> None:
-    """Anybody could put a socket of their own in our place."""
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
+def test_a_folder_that_others_may_write_to_is_refused(path: Path, mode: int) -> None:
+    """They could put a socket of their own in our place: with a sticky bit, while the sidecar is down."""
     path.parent.mkdir()
-    path.parent.chmod(0o777)
-    with pytest.raises(ConfigurationError, match="may be written by everybody"):
+    path.parent.chmod(mode)
+    with pytest.raises(ConfigurationError, match="may be written by other users"):
+        ServedSocket.claim(path)
+
+
+@pytest.mark.parametrize(("mode", "taken"), [(0o777, False), (0o775, True), (0o1777, True)])
+def test_a_folder_above_is_everybodys_only_if_it_is_sticky(path: Path, mode: int, taken: bool) -> None:
+    """Who may rename the folder may replace it; the sticky bit of /tmp keeps them from it."""
+    path.parent.parent.chmod(mode)
+    if taken:
+        ServedSocket.claim(path).close()
+    else:
+        with pytest.raises(ConfigurationError, match="may be written by other users"):
+            ServedSocket.claim(path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives a folder away")
+@pytest.mark.parametrize("above", [False, True])
+def test_a_folder_of_another_user_is_refused(path: Path, above: bool) -> None:
+    """Its owner could rename the socket and serve another; the folders above are as good."""
+    path.parent.mkdir()
+    os.chown(path.parent.parent if above else path.parent, 12345, 12345)
+    with pytest.raises(ConfigurationError, match="belongs to uid 12345"):
         ServedSocket.claim(path)
 
 
