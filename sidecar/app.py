@@ -20,10 +20,12 @@ from sidecar.batching import Batcher
 from sidecar.bundles import Bundles
 from sidecar.cache import AnswerCache
 from sidecar.config import SidecarConfig
+from sidecar.connection import connections
 from sidecar.enrolment import Enrolment
 from sidecar.errors import IssuerRefusedError
 from sidecar.http_api import HTTPAPI
 from sidecar.identity import Identities
+from sidecar.lanes import Lanes
 from sidecar.launches import Launches
 from sidecar.metrics import Metrics
 from sidecar.peer import Callers
@@ -38,7 +40,6 @@ from sidecar.workload_api.service import WorkloadAPI
 _log = structlog.get_logger(__name__)
 
 _TIDY_SECONDS = 5.0
-_IDLE_SECONDS = 60.0  # for a connection to the HTTP socket that sends no request, or only a part of its head
 _STREAMS_END_SECONDS = 0.2
 
 
@@ -58,8 +59,9 @@ class Sidecar:
         self._bundles = Bundles()
         self._trust = Trust(config.issuer, self._bundles.update, poll_seconds=config.status_poll_seconds, tls=tls)
         executables = ExecutableReader()
-        self._launches = Launches(executables)
-        self._callers = Callers(executables, self._launches)
+        self._lanes = Lanes()
+        self._launches = Launches(executables, self._lanes)
+        self._callers = Callers(executables, self._launches, self._lanes)
         self._batcher = Batcher(lambda body: self._post("/v1/issue", body), self._metrics.batches.observe)
         self._tokens = Tokens(
             self._batcher,
@@ -107,6 +109,7 @@ class Sidecar:
         remit = ServedSocket.claim(self._config.remit_socket)
         self._stack.callback(remit.close)
         await self._stack.enter_async_context(self._client)
+        self._stack.callback(self._lanes.close)
         self._stack.callback(self._launches.close)
         self._stack.callback(self._callers.close)
         self._stack.push_async_callback(self._trust.close)
@@ -134,16 +137,15 @@ class Sidecar:
     async def _serve_http(self, served: ServedSocket) -> None:
         identities = Identities(lambda body: self._post("/v1/attest/workload", body), lambda: self.membership)
         api = HTTPAPI(self._callers, self._tokens, identities, self._launches, self._metrics)
-        runner = web.AppRunner(
-            api.application(),
-            access_log=None,
-            shutdown_timeout=2.0,
-            auto_decompress=False,
-            keepalive_timeout=_IDLE_SECONDS,
-        )
+        runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, served.socket, backlog=BACKLOG).start()
+        if runner.server is None:
+            raise RuntimeError("a runner that is set up has a server")
+        accepting = await asyncio.get_running_loop().create_server(
+            connections(runner.server), sock=served.socket, backlog=BACKLOG
+        )
+        self._stack.callback(accepting.close)
 
     async def _post(self, path: str, body: bytes) -> bytes:
         """POST to the issuer; being enrolled no more is told to workloads as unavailable, and empties the cache."""

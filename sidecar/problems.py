@@ -7,6 +7,9 @@ from msgspec import Struct
 from remit.errors import InvalidInputError, RefusedError, RemitError, UnavailableError
 from sidecar.errors import IssuerRefusedError
 
+MEDIA_TYPE = "application/problem+json"
+"""The content type of a problem document."""
+
 _STATUS_OF_CODE = {
     "not_found": 404,
     "method_not_allowed": 405,
@@ -50,7 +53,7 @@ def respond(error: RemitError) -> web.Response:
         detail=error.detail,
         hint=error.hint,
     )
-    return web.Response(status=status, body=msgspec.json.encode(problem), content_type="application/problem+json")
+    return web.Response(status=status, body=msgspec.json.encode(problem), content_type=MEDIA_TYPE)
 
 
 def _status_of(error: RemitError) -> int:

@@ -17,6 +17,7 @@ import pytest
 from tests.fakes import agent_script
 from tests.fakes.sidecar_issuer import FakeIssuer
 from tests.fakes.sidecar_process import SidecarProcess
+from tests.fakes.wire import Wire
 
 METHOD = "/SpiffeWorkloadAPI/FetchJWTSVID"
 GOOD = b"\x0a\x01a"  # JWTSVIDRequest(audience=["a"])
@@ -149,6 +150,31 @@ def test_a_body_that_is_not_a_request_is_a_problem(
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
     assert code in (None, answer.json()["code"])
     still_serves(served)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x00\x01\x02 secret-of-somebody\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /v1/token HTTP/1.1\r\nHost: x\r\nsecret-of-somebody\r\n\r\n",
+        b"POST /v1/token HTTP/1.1\r\nHost: x\r\nContent-Length: secret-of-somebody\r\n\r\n{}",
+        b"GET /" + b"secret-of-somebody" * 2000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /v1/token HTTP/1.1\r\nHost: x\r\nExpect: secret-of-somebody\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["bytes", "http2", "header", "length", "long", "expectation"],
+)
+def test_what_is_not_http_is_answered_in_form(served: SidecarProcess, data: bytes) -> None:
+    """A problem document that repeats nothing of the input; the log is not filled by it."""
+    before = len(served.output())
+    answer = Wire(str(served.sockets / "remit.sock")).raw(data)
+    assert (answer.status, answer.media_type) == (400, "application/problem+json")
+    assert answer.json()["code"] == "malformed_request"
+    assert b"secret" not in answer.body
+    still_serves(served)
+    log = served.output()[before:]
+    assert "Traceback" not in log
+    assert "secret" not in log
 
 
 @pytest.mark.parametrize(
