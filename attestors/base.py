@@ -57,6 +57,8 @@ class Appraisal:
         use_once: digest under which the evidence is to be recorded as used, in the same transaction as what it is used
             for; None where it may be shown again.
         use_once_until: when that record may be forgotten.
+        provider: who vouches for evidence that strangers can get too, one of a few that are configured: the name of an OIDC
+            provider or of a trust domain. How many refusals the audit log takes is bounded for each.
     """
 
     selectors: frozenset[str]
@@ -64,6 +66,7 @@ class Appraisal:
     expires_at: int | None = None
     use_once: str | None = None
     use_once_until: int | None = None
+    provider: str = ""
 
 
 class Attestor(ABC):

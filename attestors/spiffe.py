@@ -131,6 +131,7 @@ class SPIFFEAttestor(Attestor):
             selectors=frozenset({f"spiffe:id:{spiffe_id}", f"spiffe:trust-domain:{domain.trust_domain}"}),
             subject=str(spiffe_id),
             expires_at=expires_at,
+            provider=str(domain.trust_domain),
         )
 
     def _domain(self, token: UnverifiedToken) -> tuple[SPIFFEID, ForeignDomain]:

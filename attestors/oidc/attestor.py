@@ -72,6 +72,7 @@ class OIDCAttestor(Attestor):
             expires_at=expires_at,
             use_once=token.digest(self.name) if provider.single_use else None,
             use_once_until=expires_at + provider.freshness.leeway_seconds if provider.single_use else None,
+            provider=provider.name,
         )
 
     def _provider(self, token: UnverifiedToken) -> OIDCProvider:

@@ -1,12 +1,24 @@
-"""How many anonymous refusals of one code the log takes: a token bucket over the records' own times."""
+"""How many refusals the log takes of those whom nobody registered: token buckets over the records' own times.
+
+Anybody on the network can cause refusals, and anybody who can get evidence of a configured provider (a public CI service,
+say) those that come after appraisal; the log never shrinks. What is beyond the pace is counted and not recorded.
+"""
 
 from typing import Final
+
+from prometheus_client import Counter
 
 BURST: Final = 100
 """How many are taken at once."""
 
 INTERVAL_MS: Final = 10_000
 """After a burst one more is taken each time so many milliseconds have passed."""
+
+_unrecorded = Counter(
+    "remit_refusals_unrecorded_total",
+    "Refusals of callers that nobody registered, beyond the rate that the audit log takes, by code; counted here only",
+    ["code"],
+)
 
 
 class Pace:
@@ -27,3 +39,24 @@ class Pace:
             return False
         self._credit_ms -= INTERVAL_MS
         return True
+
+
+class Paces:
+    """A pace for each code and source."""
+
+    def __init__(self) -> None:
+        """Nothing was refused yet."""
+        self._paces: dict[tuple[str, str], Pace] = {}
+
+    def admits(self, code: str, source: str, at_ms: int) -> bool:
+        """Whether the log takes one more; if not, it is counted.
+
+        Args:
+            code: the refusal's stable code, one of a fixed set.
+            source: where it comes from, one of a fixed set too.
+            at_ms: milliseconds since the epoch.
+        """
+        if self._paces.setdefault((code, source), Pace()).admits(at_ms):
+            return True
+        _unrecorded.labels(code).inc()
+        return False

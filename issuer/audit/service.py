@@ -6,18 +6,13 @@ from prometheus_client import Counter
 
 from issuer.audit import store
 from issuer.audit.model import AuditQuery, AuditRecord, RecordedDecision
-from issuer.audit.pacing import Pace
+from issuer.audit.pacing import Paces
 from issuer.storage import Database
 
 ANONYMOUS: Final = "anonymous"
 """The actor of a request that nobody known made."""
 
 _refusals = Counter("remit_refusals_total", "Requests and evidence that were refused, by code", ["code"])
-_unrecorded = Counter(
-    "remit_refusals_unrecorded_total",
-    "Anonymous refusals beyond the rate that the audit log takes, by code; counted here only",
-    ["code"],
-)
 
 
 class AuditLog:
@@ -25,13 +20,14 @@ class AuditLog:
 
     Every refusal is recorded. Only those of anonymous callers are bounded, because anybody on the network can cause
     them and the log never shrinks: for each code a burst of 100, then 6 a minute (some 3 MB a day at worst). What is
-    beyond that is counted in `remit_refusals_unrecorded_total`. A refusal of a known caller is always recorded.
+    beyond that is counted in `remit_refusals_unrecorded_total`. A refusal of a known caller is always recorded. Issuance
+    bounds those of workloads without a sidecar in the same way.
     """
 
     def __init__(self, database: Database) -> None:
         """Keep the log in `database`."""
         self._database = database
-        self._paces: dict[str, Pace] = {}
+        self._paces = Paces()
 
     async def query(self, which: AuditQuery) -> list[RecordedDecision]:
         """Read records, oldest first."""
@@ -45,7 +41,6 @@ class AuditLog:
             record: what was refused; an `actor` of `anonymous` makes it subject to the bound above.
         """
         _refusals.labels(code).inc()
-        if record.actor == ANONYMOUS and not self._paces.setdefault(code, Pace()).admits(record.at_ms):
-            _unrecorded.labels(code).inc()
+        if record.actor == ANONYMOUS and not self._paces.admits(code, ANONYMOUS, record.at_ms):
             return
         await self._database.transaction(lambda tx: store.append(tx, record))

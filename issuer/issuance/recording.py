@@ -7,6 +7,8 @@ or comes after, and covers its status index.
 
 from collections.abc import Sequence
 from enum import Enum
+from itertools import accumulate
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +22,11 @@ from issuer.issuance.model import IssuanceRequest, Link
 from issuer.issuance.signing import Signed
 from issuer.storage import Transaction
 from remit.errors import RemitError
+
+_MOST_OF_TEXT: Final = 256
+_MOST_OF_SCOPE: Final = 1024
+_MOST_OF_SELECTORS: Final = 4096
+"""Most characters that the record of a refusal takes over from what was asked and shown."""
 
 
 class Refusal(Struct, frozen=True):
@@ -102,8 +109,16 @@ def _issued(signed: Signed, kid: str, now_ms: int) -> AuditRecord:
 
 
 def _refused(refusal: Refusal, now_ms: int) -> AuditRecord:
+    """Its record, a few kilobytes at most: what is refused costs the asker nothing."""
     request = refusal.request
-    scope = None if request.scope is None else msgspec.Raw(request.scope.encode())
+    detail = _asked(request) | {
+        "audience": _cut(request.audience),
+        "reason": _cut(request.reason),
+        "selectors": _cut_all(sorted(request.selectors)),
+        "code": refusal.error.code,
+        "why": _cut(refusal.error.detail),
+        "scope": None if request.scope is None else _cut_scope(request.scope.encode()),
+    }
     return AuditRecord(
         at_ms=now_ms,
         kind="issuance",
@@ -111,8 +126,24 @@ def _refused(refusal: Refusal, now_ms: int) -> AuditRecord:
         actor=request.caller.actor,
         account=None if request.agent is None else request.agent.account,
         agent=None if request.agent is None else str(request.agent),
-        detail=_asked(request) | {"code": refusal.error.code, "why": refusal.error.detail, "scope": scope},
+        detail=detail,
     )
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= _MOST_OF_TEXT else text[:_MOST_OF_TEXT] + "…"
+
+
+def _cut_scope(scope: bytes) -> msgspec.Raw | str:
+    """The object, or the beginning of its text."""
+    return msgspec.Raw(scope) if len(scope) <= _MOST_OF_SCOPE else scope[:_MOST_OF_SCOPE].decode(errors="ignore") + "…"
+
+
+def _cut_all(texts: Sequence[str]) -> list[str]:
+    """As many of `texts` as fit, each whole; a last `…` when some are left out."""
+    ends = accumulate(len(text) for text in texts)
+    kept = [text for text, end in zip(texts, ends, strict=True) if end <= _MOST_OF_SELECTORS]
+    return kept if len(kept) == len(texts) else [*kept, "…"]
 
 
 def _asked(request: IssuanceRequest) -> dict[str, object]:

@@ -20,6 +20,7 @@ from msgspec import Struct
 from prometheus_client import Counter
 
 from attestors.errors import EvidenceRefusedError
+from issuer.audit.pacing import Paces
 from issuer.errors import AuthorityChangedError
 from issuer.issuance.batching import Batcher
 from issuer.issuance.claims import ClaimsWriter
@@ -95,6 +96,7 @@ class IssuanceService:
         self._policy = policy
         self._clock_ms = clock_ms
         self._memory = DecisionMemory()
+        self._paces = Paces()
         self._batcher: Batcher[IssuanceRequest, Outcome] = Batcher(self._issue, most=_BATCH)
 
     async def issue(self, requests: Sequence[IssuanceRequest]) -> Sequence[Outcome]:
@@ -167,13 +169,15 @@ class IssuanceService:
         now_ms: int,
     ) -> None:
         """Record tokens and refusals; each item that was recorded has its outcome when this returns."""
-        tokens = [signed for _, signed in ready]
-        refusals = [Refusal(item.request, error) for item, error in refused]
-        if not tokens and not refusals:
+        if not ready and not refused:
             return
-        fates = await self._database.transaction(
-            lambda tx: record(tx, tokens, refusals, kid=signer.key.kid, now_ms=now_ms)
-        )
+        tokens = [signed for _, signed in ready]
+        refusals = [Refusal(item.request, error) for item, error in refused if self._logs(item.request, error, now_ms)]
+        fates: Sequence[Fate] = ()
+        if tokens or refusals:
+            fates = await self._database.transaction(
+                lambda tx: record(tx, tokens, refusals, kid=signer.key.kid, now_ms=now_ms)
+            )
         for item, error in refused:
             item.outcome = error
             _refused.labels(error.code).inc()
@@ -187,6 +191,12 @@ class IssuanceService:
             else:
                 self._memory.forget(item.request)
         await self._record(signer, [], replayed, now_ms)
+
+    def _logs(self, request: IssuanceRequest, error: RemitError, now_ms: int) -> bool:
+        """Whether a refusal is recorded: always of a sidecar's workload; of others at a pace, for whoever has evidence may ask."""
+        caller = request.caller
+        source = f"{caller.actor} {request.appraisal.provider}"
+        return caller.sidecar_id is not None or self._paces.admits(error.code, source, now_ms)
 
     async def _give_up(self, items: Sequence[_Pending]) -> None:
         """Refuse what could not be recorded, because each time something had changed since it was decided."""

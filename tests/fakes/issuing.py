@@ -89,7 +89,7 @@ def request(
     *selectors: str, agent: str | None = None, caller: Caller = DIRECT, audience: str = AUDIENCE, **more
 ) -> IssuanceRequest:
     """A request whose evidence showed `selectors`."""
-    once = {name: more.pop(name) for name in ("use_once", "use_once_until", "expires_at") if name in more}
+    once = {name: more.pop(name) for name in ("use_once", "use_once_until", "expires_at", "provider") if name in more}
     return IssuanceRequest(
         caller=caller,
         appraisal=Appraisal(frozenset(selectors), "a test", **once),

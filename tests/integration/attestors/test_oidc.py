@@ -351,6 +351,7 @@ async def test_a_token_for_single_use_names_its_signed_bytes(provider: OIDCProvi
     assert first.use_once == second.use_once
     assert first.use_once == hashlib.sha256(b"oidc\0" + token.rpartition(".")[0].encode()).hexdigest()
     assert first.use_once_until == NOW + 305
+    assert first.provider == "ci"
 
 
 async def test_a_token_without_the_exposed_claims_says_nothing(provider: OIDCProvider, http: AiohttpClient) -> None:

@@ -63,6 +63,7 @@ async def test_a_good_svid_gives_its_name(endpoint: OIDCProvider, http: AiohttpC
     """With the name, and the domain that vouches for it."""
     appraisal = await appraise(attestor(endpoint, http), endpoint.sign(svid()))
     assert appraisal.selectors == {f"spiffe:id:{SUBJECT}", "spiffe:trust-domain:partner.example"}
+    assert appraisal.provider == "partner.example"
     assert appraisal.expires_at == NOW + 300
 
 

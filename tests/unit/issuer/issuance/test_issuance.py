@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from collections import Counter
 
 import pytest
 
 from issuer.audit.model import AuditQuery, Outcome
+from issuer.audit.pacing import BURST, INTERVAL_MS
 from issuer.errors import NotEntitledError, UnauthenticatedError
 from issuer.issuance import Caller
 from issuer.keys import Purpose
@@ -260,6 +262,35 @@ async def test_a_refused_request_leaves_its_neighbours_alone(core):
     await core.register("acme/planner", UID)
     outcomes = await issue(core, request("unix:uid:1"), request(UID), request("unix:uid:2"))
     assert [isinstance(outcome, RemitError) for outcome in outcomes] == [True, False, True]
+
+
+async def test_refusals_of_workloads_that_nobody_registered_are_recorded_at_a_pace(core):
+    """For each code and provider; everybody gets their answer, and a sidecar's are all recorded."""
+    await core.register("acme/planner", UID)
+    await execute(core, "INSERT INTO sidecars (id, name, created_at) VALUES (1, 'edge-1', 0)")
+    strangers = [request("oidc:ci:sub:stranger", provider=name) for name in ("ci", "other") for _ in range(BURST + 5)]
+    sidecar = [request("unix:uid:7", caller=Caller("sidecar:edge-1", 1))] * (BURST + 5)
+    outcomes = await issue(core, *strangers, *sidecar)
+    assert {outcome.code for outcome in outcomes} == {"no_entry"}
+    records = await core.audit.query(AuditQuery(kind="issuance", outcome=Outcome.REFUSED, limit=1000))
+    assert Counter(record.actor for record in records) == {"workload:oidc": 2 * BURST, "sidecar:edge-1": BURST + 5}
+    core.clock.now += INTERVAL_MS // 1000
+    await issue(core, *strangers)
+    assert len(await core.audit.query(AuditQuery(after=records[-1].seq, limit=1000))) == 2
+
+
+async def test_the_record_of_a_refusal_is_small_whatever_was_asked(core):
+    """What is long is cut, and says so; what is usual is whole."""
+    long = {"audience": "https://a/" + "y" * 2000, "reason": "x" * 2000, "task": "t"}
+    scope = SpendScope(tools=tuple(f"tool-{number:040}" for number in range(200)))
+    selectors = [f"oidc:ci:claim:{number:0200}" for number in range(500)]
+    await refusal(core, request(*selectors, scope=scope, **long))
+    await refusal(core, request(UID, scope=SpendScope(models=("a",)), reason="why"))
+    cut, whole = await core.audit.query(AuditQuery(kind="issuance", outcome=Outcome.REFUSED))
+    assert len(json.dumps(cut.detail, ensure_ascii=False)) < 8000
+    assert (cut.detail["selectors"][0], cut.detail["selectors"][-1]) == (selectors[0], "…")
+    assert [cut.detail[name][-1] for name in ("audience", "reason", "scope")] == ["…"] * 3
+    assert (whole.detail["selectors"], whole.detail["reason"], whole.detail["scope"]["models"]) == ([UID], "why", ["a"])
 
 
 async def test_a_hundred_at_once_are_all_different_and_all_recorded(core):
