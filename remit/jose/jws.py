@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from jwt.api_jws import PyJWS
 
 from remit.errors import InvalidInputError
-from remit.jose.encoding import JSONValue, b64url_decode, b64url_encode, strict_json
+from remit.jose.encoding import JSONValue, b64url_decode, strict_json
 
+_pyjws = PyJWS()
 _ECDSA_OF_CURVE = {
     "secp256r1": ("ES256", ec.ECDSA(hashes.SHA256()), 32),
     "secp384r1": ("ES384", ec.ECDSA(hashes.SHA384()), 48),
@@ -85,7 +86,7 @@ def sign_compact(header: Mapping[str, object], payload: bytes, key: ec.EllipticC
     """Sign `payload` as a compact JWS with ES256, ES384 or ES512, as the key's curve has it.
 
     Args:
-        header: the protected header, in the order that it is to have; its `alg` must be the key's.
+        header: the protected header; its `alg` must be the key's.
         payload: the bytes to sign.
         key: a P-256, P-384 or P-521 private key.
 
@@ -95,8 +96,7 @@ def sign_compact(header: Mapping[str, object], payload: bytes, key: ec.EllipticC
     algorithm = _ECDSA_OF_CURVE.get(key.curve.name)
     if algorithm is None or header.get("alg") != algorithm[0]:
         raise InvalidInputError("the header's alg is not the algorithm of the key's curve", code="algorithm_mismatch")
-    signing_input = f"{b64url_encode(msgspec.json.encode(dict(header)))}.{b64url_encode(payload)}"
-    return f"{signing_input}.{b64url_encode(sign_raw(signing_input.encode('ascii'), key))}"
+    return _pyjws.encode(payload, key, algorithm=algorithm[0], headers=dict(header))
 
 
 def sign_raw(signing_input: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
