@@ -19,7 +19,7 @@ from attestors.errors import ProcessRefusedError
 from attestors.handle import ProcessHandle
 
 _DELETED = " (deleted)"
-_MAX_BYTES = 1 << 30
+_MAX_BYTES = 512 << 20
 # Two writes within one tick of the kernel's clock leave the same ctime, so a file as young as that is not remembered.
 _SETTLED_SECONDS = 2
 
@@ -49,10 +49,10 @@ class ExecutableReader:
     def read(self, handle: ProcessHandle) -> Executable | None:
         """Identify what the process runs; None where the kernel does not show it to the sidecar (no ptrace right).
 
-        A file that was not seen before is hashed here: milliseconds; call it off the event loop.
+        A file that was not seen before is hashed here: up to a second; call it off the event loop.
 
         Raises:
-            ProcessRefusedError: the file was deleted or replaced since it was started, or is no regular file.
+            ProcessRefusedError: the file was deleted or replaced since it was started, or is no regular file of at most 512 MiB.
         """
         try:
             path = handle.link("exe")
@@ -66,7 +66,7 @@ class ExecutableReader:
                     "the executable was deleted or replaced after it was started", hint="restart the workload"
                 )
             if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MAX_BYTES:
-                raise ProcessRefusedError("the executable is not a regular file of at most 1 GiB")
+                raise ProcessRefusedError("the executable is not a regular file of at most 512 MiB")
             digest = self._digest(descriptor, facts)
         finally:
             os.close(descriptor)

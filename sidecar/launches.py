@@ -15,6 +15,7 @@ import asyncio
 import os
 import secrets
 import time
+from functools import partial
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -28,6 +29,7 @@ from remit.errors import InvalidInputError, UnavailableError
 from remit.ids import AgentName
 from sidecar.child_files import FileVersion, read_script, version_of
 from sidecar.errors import OverloadedError
+from sidecar.lanes import Lanes
 
 _START_SECONDS = 30.0
 _WAIT_SECONDS = 2.0
@@ -78,8 +80,9 @@ class _Launch:
 class Launches:
     """The launches of the processes that live now."""
 
-    def __init__(self, executables: ExecutableReader) -> None:
+    def __init__(self, executables: ExecutableReader, lanes: Lanes) -> None:
         self._executables = executables
+        self._lanes = lanes
         self._by_process: dict[tuple[int, int], _Launch] = {}
         self._by_id: dict[str, _Launch] = {}
 
@@ -104,7 +107,7 @@ class Launches:
         child = ProcessHandle.of_pid(request.pid)
         try:
             _check_parent(launcher, child)
-            launch = await asyncio.to_thread(self._examine, launcher, child, request)
+            launch = await self._lanes.run(launcher.uid, partial(self._examine, launcher, child, request))
             _check_parent(launcher, child)
         except BaseException:
             child.close()
@@ -124,7 +127,7 @@ class Launches:
             raise InvalidInputError("no launch of that id waits to start", code="not_found")
         try:
             _check_parent(launcher, launch.child)
-            launch.image = await asyncio.to_thread(_declared_image, launch)
+            launch.image = await self._lanes.run(launcher.uid, partial(_declared_image, launch))
         except ProcessRefusedError:
             self._drop(launch)
             raise

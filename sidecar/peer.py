@@ -10,12 +10,14 @@ import asyncio
 import os
 import time
 from asyncio import BaseTransport
+from functools import partial
 
 from attestors.errors import ProcessRefusedError
 from attestors.executables import ExecutableReader
 from attestors.handle import ProcessHandle
 from attestors.process import collect
 from sidecar.evidence import Evidence, encode
+from sidecar.lanes import Lanes
 from sidecar.launches import Launches
 
 _REFRESH_SECONDS = 10.0
@@ -88,8 +90,9 @@ class _Connection:
 class Callers:
     """The callers of all open connections."""
 
-    def __init__(self, executables: ExecutableReader, launches: Launches) -> None:
+    def __init__(self, executables: ExecutableReader, launches: Launches, lanes: Lanes) -> None:
         self._executables = executables
+        self._lanes = lanes
         self._launches = launches
         self._connections: dict[BaseTransport, _Connection] = {}
         self._sweep_at = _SWEEP_AT_LEAST
@@ -114,7 +117,7 @@ class Callers:
 
         Raises:
             ProcessRefusedError: it has ended, or cannot be identified.
-            UnavailableError: it is being launched, and its launcher has not reported yet.
+            UnavailableError: it is being launched, and its launcher has not reported yet, or its user asks for too much.
         """
         connection = self._connections.get(transport)
         if connection is None:
@@ -148,7 +151,8 @@ class Callers:
             launch = await self._launches.facts_of(handle)
             cgroup_file = handle.open("cgroup")
             cgroup = read_cgroup(cgroup_file)
-            facts = await asyncio.to_thread(collect, handle, self._executables, launch=launch)
+            look = partial(collect, handle, self._executables, launch=launch)
+            facts = await self._lanes.run(handle.uid, look)
             caller = Caller(handle, encode(facts), cgroup_file, cgroup)
             caller.recheck()
         except BaseException as error:

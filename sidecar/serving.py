@@ -15,7 +15,7 @@ from sidecar.app import Sidecar, ready_line
 from sidecar.config import SidecarConfig, join_token, load
 from sidecar.logs import configure
 
-_THREADS = 2  # hashing files, and waiting for the verifier's thread
+_THREADS = 2  # waiting for the verifier's thread, and resolving the issuer's name
 
 
 async def _serve(config: SidecarConfig, token: str | None) -> None:
