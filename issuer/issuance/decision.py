@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Literal, NoReturn
+from typing import Final, Literal, NoReturn
 
 from msgspec import Struct
 
+from attestors.errors import EvidenceRefusedError
 from issuer.errors import NotEntitledError
 from issuer.issuance.model import Basis, Decision, Entitlement, HeldGrant, IssuanceRequest, Link, Opening
 from issuer.registry.state import State, effective
 from remit.scope import SpendScope
+
+_SHORTEST_SECONDS: Final = 3
+"""Evidence that ends sooner is refused: its token would be over before it reaches a provider."""
 
 
 class Terms(Struct, frozen=True):
@@ -72,12 +76,18 @@ def date(request: IssuanceRequest, basis: Basis, terms: Terms) -> Decision:
 
     Raises:
         NotEntitledError: the grant has expired (`no_grant`).
+        EvidenceRefusedError: the evidence ends now (`evidence_expired`); attestors still take it for the clock leeway.
     """
+    evidence_ends = request.appraisal.expires_at
+    if evidence_ends is not None and evidence_ends < terms.now + _SHORTEST_SECONDS:
+        raise EvidenceRefusedError(
+            "the evidence ends before a token could be used", code="evidence_expired", hint="get fresh evidence"
+        )
     if basis.ends_at is not None and basis.ends_at <= terms.now:
         _expired(basis.grant)
     life = _earliest(terms.ttl_seconds, basis.entry.ttl_seconds, request.ttl_seconds) or terms.ttl_seconds
     until = terms.now + life
-    ends = _earliest(until, basis.ends_at, request.appraisal.expires_at, terms.not_after) or until
+    ends = _earliest(until, basis.ends_at, evidence_ends, terms.not_after) or until
     return Decision(request, basis, terms.now, ends)
 
 

@@ -104,7 +104,8 @@ class IssuanceService:
 
         Returns:
             For each request its credentials, or the error that says why there are none: `NotEntitledError`,
-            `ScopeRefusedError` (`scope_too_wide`), `AuthorityChangedError`, `UnauthenticatedError` (an inactive sidecar).
+            `ScopeRefusedError` (`scope_too_wide`), `AuthorityChangedError`, `UnauthenticatedError` (an inactive sidecar),
+            `EvidenceRefusedError` (`evidence_replayed`, `evidence_expired`).
 
         Raises:
             StorageError: the database failed; nothing was issued.

@@ -186,6 +186,18 @@ async def test_a_token_never_outlives_its_grant_its_entry_its_request_or_its_evi
     assert (await issue_one(core, request(UID))).expires_at == NOW + 30
 
 
+@pytest.mark.parametrize("agent", [None, "acme/planner"])
+async def test_evidence_that_is_all_but_over_gives_no_token(core, agent):
+    """Within the clock leeway evidence is still good; a token that is over before it begins is not, remembered or new."""
+    await core.register("acme/planner", UID)
+    for left in (3, 2, 0, -4):
+        (outcome,) = await issue(core, request(UID, agent=agent, expires_at=NOW + left))
+        if left == 3:
+            assert outcome[0].expires_at == NOW + 3
+        else:
+            assert outcome.code == "evidence_expired"
+
+
 async def test_a_token_is_narrowed_to_what_was_asked(core):
     """Within the grant: what was asked. Beyond it: refused, never cut down in silence."""
     wide = b'{"type":"agent_spend","version":1,"models":["a","b"]}'
