@@ -5,7 +5,7 @@ import pytest
 from cli.issuer_client import IssuerClient, parse_issuer_url
 from cli.problems import ProblemError
 from remit.errors import InvalidInputError, UnavailableError
-from tests.fakes.http import Answer, Request, serve_fake
+from tests.fakes.plain_http import Answer, Request, serve_fake
 
 
 def test_a_write_whose_answer_was_lost_is_repeated_with_the_same_key():

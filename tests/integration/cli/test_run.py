@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.http import Answer, FakeServer, Request, serve_fake
+from tests.fakes.plain_http import Answer, FakeServer, Request, serve_fake
 
 _ID = {"id": "launch-1"}
 

@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 import remit
-from tests.fakes.issuer import AUDIENCE, FakeIssuer
+from tests.fakes.public_issuer import AUDIENCE, PublicIssuer
 from tests.fakes.sidecar import FakeSidecar, run_fake_sidecar
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[FakeIssuer]:
+def issuer() -> Iterator[PublicIssuer]:
     """An issuer that signs tokens for acme/planner."""
-    with FakeIssuer() as running:
+    with PublicIssuer() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def verifier(issuer: FakeIssuer) -> Iterator[remit.Verifier]:
+def verifier(issuer: PublicIssuer) -> Iterator[remit.Verifier]:
     """A verifier of that issuer."""
     with remit.Verifier(issuer=issuer.url, audience=AUDIENCE) as running:
         yield running

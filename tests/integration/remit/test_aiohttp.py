@@ -14,7 +14,7 @@ import remit
 from remit.dpop import create_proof
 from remit.integrations.aiohttp import CREDENTIAL, middleware
 from remit.jose import public_jwk, thumbprint
-from tests.fakes.issuer import FakeIssuer
+from tests.fakes.public_issuer import PublicIssuer
 
 PUBLIC_URL = "https://api.example.com"
 Agent = TestClient[web.Request, web.Application]
@@ -43,7 +43,7 @@ async def api(verifier: remit.Verifier) -> AsyncIterator[Agent]:
         yield client
 
 
-async def test_accepts(api: Agent, issuer: FakeIssuer) -> None:
+async def test_accepts(api: Agent, issuer: PublicIssuer) -> None:
     """A good token reaches the handler as a credential."""
     answer = await api.get("/who", headers={"Authorization": f"Bearer {issuer.token()}"})
     assert (answer.status, await answer.text()) == (200, "acme/planner")
@@ -60,7 +60,7 @@ async def test_refuses_without_a_credential(api: Agent) -> None:
         assert len(answer.headers.getall("Content-Type")) == 1
 
 
-async def test_refuses_a_revoked_token(api: Agent, issuer: FakeIssuer, verifier: remit.Verifier) -> None:
+async def test_refuses_a_revoked_token(api: Agent, issuer: PublicIssuer, verifier: remit.Verifier) -> None:
     """A token that was accepted is refused once the verifier has learnt of its revocation."""
     headers = {"Authorization": f"Bearer {issuer.token(index=77)}"}
     assert (await api.get("/who", headers=headers)).status == 200
@@ -72,7 +72,7 @@ async def test_refuses_a_revoked_token(api: Agent, issuer: FakeIssuer, verifier:
     assert (await answer.json())["code"] == "credential_revoked"
 
 
-async def test_out_of_scope_is_forbidden(api: Agent, issuer: FakeIssuer) -> None:
+async def test_out_of_scope_is_forbidden(api: Agent, issuer: PublicIssuer) -> None:
     """A `ScopeRefusedError` that a handler lets out is a 403 with the reason."""
     answer = await api.get("/spend", headers={"Authorization": f"Bearer {issuer.token()}"})
     assert answer.status == 403
@@ -86,7 +86,7 @@ async def test_exempt(api: Agent) -> None:
     assert (answer.status, await answer.text()) == (200, "False")
 
 
-async def test_bound_token(api: Agent, issuer: FakeIssuer) -> None:
+async def test_bound_token(api: Agent, issuer: PublicIssuer) -> None:
     """A token bound to a key needs a proof for the public URL, used once, whatever `Host` says."""
     key = ec.generate_private_key(ec.SECP256R1())
     token = issuer.token(cnf={"jkt": thumbprint(public_jwk(key))})

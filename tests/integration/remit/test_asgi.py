@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 import remit
 from remit.errors import ScopeRefusedError
 from remit.integrations.asgi import Message, Receive, RemitMiddleware, Scope, Send
-from tests.fakes.issuer import FakeIssuer
+from tests.fakes.public_issuer import PublicIssuer
 
 
 async def _who(request: Request) -> Response:
@@ -59,7 +59,7 @@ def make_app(verifier: remit.Verifier, *, enter: bool = False) -> Starlette:
 
 
 @pytest.fixture(scope="module")
-def api(issuer: FakeIssuer) -> Iterator[str]:
+def api(issuer: PublicIssuer) -> Iterator[str]:
     """The URL of the application under uvicorn; its lifespan enters the verifier."""
     verifier = remit.Verifier(issuer=issuer.url, audience="https://api.example.com")
     config = uvicorn.Config(make_app(verifier, enter=True), log_level="critical", ws="none", lifespan="on")
@@ -73,14 +73,14 @@ def api(issuer: FakeIssuer) -> Iterator[str]:
     listener.close()
 
 
-def test_accepts(api: str, issuer: FakeIssuer) -> None:
+def test_accepts(api: str, issuer: PublicIssuer) -> None:
     """A good token reaches the application as a credential, mounted applications too."""
     for path in ("/who", "/sub/who"):
         answer = httpx.get(api + path, headers={"Authorization": f"Bearer {issuer.token()}"})
         assert (answer.status_code, answer.text) == (200, "acme/planner")
 
 
-def test_refuses(api: str, issuer: FakeIssuer) -> None:
+def test_refuses(api: str, issuer: PublicIssuer) -> None:
     """Without a token, with a bad one, and outside the scope: a problem document with its challenge."""
     for path, headers, status, code in (
         ("/who", {}, 401, "unauthenticated"),
@@ -131,7 +131,7 @@ async def _handshake(app: Starlette, headers: list[tuple[bytes, bytes]]) -> list
     return sent
 
 
-async def test_websocket(verifier: remit.Verifier, issuer: FakeIssuer) -> None:
+async def test_websocket(verifier: remit.Verifier, issuer: PublicIssuer) -> None:
     """A WebSocket opens with a good token only; otherwise it is closed before it is accepted."""
     app = make_app(verifier)
     accepted, said, *_ = await _handshake(app, [(b"authorization", b"Bearer " + issuer.token().encode())])
@@ -139,7 +139,7 @@ async def test_websocket(verifier: remit.Verifier, issuer: FakeIssuer) -> None:
     assert await _handshake(app, []) == [{"type": "websocket.close", "code": 1008}]
 
 
-async def test_a_late_refusal_is_not_answered_twice(verifier: remit.Verifier, issuer: FakeIssuer) -> None:
+async def test_a_late_refusal_is_not_answered_twice(verifier: remit.Verifier, issuer: PublicIssuer) -> None:
     """Once an answer has begun, a refusal in the application breaks it off and is not sent into its middle."""
     sent: list[Message] = []
 

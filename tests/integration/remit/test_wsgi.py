@@ -14,7 +14,7 @@ from werkzeug.serving import make_server as make_werkzeug_server
 
 import remit
 from remit.integrations.wsgi import RemitMiddleware
-from tests.fakes.issuer import FakeIssuer
+from tests.fakes.public_issuer import PublicIssuer
 
 
 def _app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
@@ -55,13 +55,13 @@ def _get(api: tuple[str, int], path: str, headers: dict[str, str] | None = None)
     return httpx.get(f"http://{api[0]}:{api[1]}{path}", headers=headers)
 
 
-def test_accepts(api: tuple[str, int], issuer: FakeIssuer) -> None:
+def test_accepts(api: tuple[str, int], issuer: PublicIssuer) -> None:
     """A good token reaches the application as a credential."""
     answer = _get(api, "/who", {"Authorization": f"Bearer {issuer.token()}"})
     assert (answer.status_code, answer.text) == (200, "acme/planner")
 
 
-def test_refuses(api: tuple[str, int], issuer: FakeIssuer) -> None:
+def test_refuses(api: tuple[str, int], issuer: PublicIssuer) -> None:
     """Without a token, with a bad one, and outside the scope: a problem document with its challenge."""
     for path, headers, status in (
         ("/who", {}, 401),
