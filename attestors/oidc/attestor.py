@@ -64,11 +64,14 @@ class OIDCAttestor(Attestor):
         claims = await token.verify(self._keys[provider.issuer], provider.algorithms, context.now)
         check_audience(claims, provider.audiences)
         expires_at = provider.freshness.check(claims, context.now)
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not subject:  # OpenID Connect Core, section 2
+            raise EvidenceRefusedError("the token's sub is missing, or is no text")
         check_required(claims, provider.required)
         check_expected(claims, provider.expected)
         return Appraisal(
             selectors=claim_selectors(provider.name, claims, provider.exposed),
-            subject=f"{provider.name} {str(claims.get('sub', ''))[:256]}",
+            subject=f"{provider.name} {subject[:256]}",
             expires_at=expires_at,
             use_once=token.digest(self.name) if provider.single_use else None,
             use_once_until=expires_at + provider.freshness.leeway_seconds if provider.single_use else None,

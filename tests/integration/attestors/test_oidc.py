@@ -356,7 +356,17 @@ async def test_a_token_for_single_use_names_its_signed_bytes(provider: OIDCProvi
 
 async def test_a_token_without_the_exposed_claims_says_nothing(provider: OIDCProvider, http: AiohttpClient) -> None:
     """No selectors is a refusal, not an empty match."""
-    await refusal(attestor(provider, http), provider.sign(claims(provider, sub=None, ref=None)))
+    await refusal(attestor(provider, http, claims=["ref"]), provider.sign(claims(provider, ref=None)))
+
+
+@pytest.mark.parametrize("name", ["iss", "sub"])
+@pytest.mark.parametrize("value", [None, "", 7, True, ["repo:a/b"], {"repo": "a/b"}])
+async def test_who_issued_it_and_about_whom_is_text(
+    provider: OIDCProvider, http: AiohttpClient, name: str, value: object
+) -> None:
+    """Anything else is refused, also where no selector is made of it: the audit log names the subject."""
+    refused = await refusal(attestor(provider, http, claims=["ref"]), provider.sign(claims(provider, **{name: value})))
+    assert refused.code == "evidence_refused"
 
 
 async def test_required_and_expected_claims_are_checked(provider: OIDCProvider, http: AiohttpClient) -> None:
