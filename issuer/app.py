@@ -96,7 +96,8 @@ def _proof_gate(config: Config) -> ProofGate:
 
 
 def _issuance(config: Config, database: Database, keys: KeyService, clock_ms: Callable[[], int]) -> IssuanceService:
-    policy = IssuancePolicy(config.tokens.ttl_seconds, config.tokens.task_ttl_seconds)
+    tokens = config.tokens
+    policy = IssuancePolicy(tokens.ttl_seconds, tokens.task_ttl_seconds, tokens.max_open_tasks)
     return IssuanceService(database, keys, ClaimsWriter(config.url, config.domain), policy, clock_ms)
 
 

@@ -66,7 +66,7 @@ class NotAllowedError(RemitError):
 class NotEntitledError(RemitError):
     """The evidence is good, but no entry, grant or active agent entitles it to a credential.
 
-    Its code says which is missing: `no_entry`, `no_grant`, `agent_not_active`, `scope_too_wide`.
+    Its code says which is missing: `no_entry`, `no_grant`, `agent_not_active`; or what is too much: `too_many_tasks`.
     """
 
     default_code = "no_entry"

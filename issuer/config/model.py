@@ -56,11 +56,13 @@ class TokensConfig(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         ttl_seconds: the longest life of an agent token, five minutes at most.
         task_ttl_seconds: the life of a grant that is opened for a task.
+        max_open_tasks: most tasks of one agent whose grants are open at the same time.
         leeway_seconds: the clock leeway, one number for everything that is checked.
     """
 
     ttl_seconds: Annotated[int, Meta(ge=10, le=300)] = 300
     task_ttl_seconds: Annotated[int, Meta(ge=60, le=31_536_000)] = 86_400
+    max_open_tasks: Annotated[int, Meta(ge=0, le=100_000)] = 1000
     leeway_seconds: Annotated[int, Meta(ge=0, le=60)] = 5
 
 

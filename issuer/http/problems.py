@@ -38,6 +38,7 @@ _STATUS: Final = {
     "evidence_replayed": 403,
     "no_entry": 403,
     "no_grant": 403,
+    "too_many_tasks": 403,
     "agent_not_active": 403,
     "ambiguous_agent": 403,
     "scope_too_wide": 403,

@@ -15,13 +15,16 @@ Verdict = Sequence[Basis | Opening] | RemitError
 """What one request gets: a step for each agent, at least one, or why nothing."""
 
 
-async def decide_all(tx: Transaction, requests: Sequence[IssuanceRequest], now: int) -> list[Verdict]:
+async def decide_all(
+    tx: Transaction, requests: Sequence[IssuanceRequest], now: int, *, max_open_tasks: int
+) -> list[Verdict]:
     """Decide on each of `requests`, in their order.
 
     Args:
         tx: one snapshot.
         requests: what is asked at the same time.
         now: unix seconds.
+        max_open_tasks: with so many an agent gets no further task opened.
     """
     candidates = await store.candidates(tx, {selector for request in requests for selector in request.selectors})
     matched = [_outcome_of_matching(request, candidates) for request in requests]
@@ -32,6 +35,7 @@ async def decide_all(tx: Transaction, requests: Sequence[IssuanceRequest], now: 
         chains=await store.chains(tx, agents),
         standing=await store.standing_grants(tx, agents),
         sidecars=await store.sidecars(tx, _asking(requests)),
+        max_open_tasks=max_open_tasks,
     )
     return [
         entries if isinstance(entries, RemitError) else await decider.decide(request, entries)
@@ -48,6 +52,7 @@ class _Decider:
     chains: Mapping[int, store.Chain]
     standing: Mapping[int, HeldGrant]
     sidecars: Mapping[int, Link]
+    max_open_tasks: int
 
     async def decide(self, request: IssuanceRequest, entries: Sequence[Candidate]) -> Verdict:
         """Every step that is possible; when none is, the refusal of the most specific entry."""
@@ -58,13 +63,19 @@ class _Decider:
         steps: list[Basis | Opening] = []
         refusals: list[RemitError] = []
         for entry in entries:
-            own = None if request.task is None else await store.task_grant(self.tx, entry.agent_id, request.task)
-            held = Held(self.standing.get(entry.agent_id), own, sidecar)
+            held = await self._held(request, entry, sidecar)
             try:
                 steps.append(decide(Entitlement(request, entry, self.chains[entry.agent_id]), held, self.now))
             except RemitError as error:
                 refusals.append(error)
         return steps or refusals[0]
+
+    async def _held(self, request: IssuanceRequest, entry: Candidate, sidecar: Link | None) -> Held:
+        own, room = None, True
+        if request.task is not None:
+            own = await store.task_grant(self.tx, entry.agent_id, request.task)
+            room = own is not None or await store.open_tasks(self.tx, entry.agent_id, self.now) < self.max_open_tasks
+        return Held(self.standing.get(entry.agent_id), own, sidecar, room)
 
 
 def _outcome_of_matching(

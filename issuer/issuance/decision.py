@@ -37,11 +37,13 @@ class Held(Struct, frozen=True):
         standing: its standing grant, or None.
         own: its grant for the task that is asked for, whatever its state, or None.
         sidecar: the sidecar that asks, or None for a workload that came by itself.
+        room: whether a grant for one more task may be opened.
     """
 
     standing: HeldGrant | None
     own: HeldGrant | None
     sidecar: Link | None
+    room: bool = True
 
 
 def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
@@ -56,13 +58,21 @@ def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
         Why they may be issued, or what must be opened before.
 
     Raises:
-        NotEntitledError: something in the chain is not active (`agent_not_active`), or no grant is (`no_grant`).
+        NotEntitledError: something in the chain is not active (`agent_not_active`), no grant is (`no_grant`),
+            or the agent has too many open tasks (`too_many_tasks`).
         ScopeRefusedError: more was asked for than the grant allows (`scope_too_wide`).
     """
     _require_active(entitlement)
     task = entitlement.request.task
     if task is not None and held.own is None:
-        return _opening(entitlement, _usable(held.standing, now), task, held.sidecar)
+        opening = _opening(entitlement, _usable(held.standing, now), task, held.sidecar)
+        if not held.room:
+            raise NotEntitledError(
+                f"agent {entitlement.entry.agent} has too many open tasks",
+                code="too_many_tasks",
+                hint="revoke those that are done with `remit revoke task:NAME`, or wait until they end",
+            )
+        return opening
     grant = _usable(held.standing if task is None else held.own, now)
     scope = narrowed(grant.scope, grant.funding, entitlement.request.scope)
     rests_on = _links(entitlement, grant, held.sidecar)

@@ -7,6 +7,7 @@ one transaction, before any token names it, so that no two grants ever share one
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import Struct
 
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append
@@ -20,19 +21,45 @@ from issuer.status import allocation
 from issuer.storage import Transaction
 
 
-async def open_all(tx: Transaction, openings: Sequence[Opening], *, task_ttl_seconds: int, now_ms: int) -> None:
+class TaskTerms(Struct, frozen=True):
+    """What bounds the grants that are opened for tasks.
+
+    Attributes:
+        now_ms: milliseconds since the epoch.
+        ttl_seconds: how long each lives.
+        max_open: most of one agent that are open at the same time.
+    """
+
+    now_ms: int
+    ttl_seconds: int
+    max_open: int
+
+    @property
+    def now(self) -> int:
+        """Unix seconds."""
+        return self.now_ms // 1000
+
+
+async def open_all(tx: Transaction, openings: Sequence[Opening], terms: TaskTerms) -> None:
     """Open each of `openings` that still rests on what was read; the others are left to a new decision."""
     for opening in {_key(opening): opening for opening in openings}.values():
         if await store.changed(tx, opening.rests_on):
             continue
         if opening.task is None:
-            await allocation.renew(tx, opening.standing.id, StatusValue.VALID, now_ms // 1000)
-        elif await store.task_grant(tx, opening.standing.agent_id, opening.task) is None:
-            await _open_task(tx, opening, opening.task, task_ttl_seconds, now_ms)
+            await allocation.renew(tx, opening.standing.id, StatusValue.VALID, terms.now)
+        elif await _may_open(tx, opening.standing.agent_id, opening.task, terms):
+            await _open_task(tx, opening, opening.task, terms)
 
 
-async def _open_task(tx: Transaction, opening: Opening, task: str, ttl_seconds: int, now_ms: int) -> None:
-    now = now_ms // 1000
+async def _may_open(tx: Transaction, agent_id: int, task: str, terms: TaskTerms) -> bool:
+    """Whether the task has no grant, and there is room for one: others of the same batch may have been opened since the decision."""
+    if await store.task_grant(tx, agent_id, task) is not None:
+        return False
+    return await store.open_tasks(tx, agent_id, terms.now) < terms.max_open
+
+
+async def _open_task(tx: Transaction, opening: Opening, task: str, terms: TaskTerms) -> None:
+    now = terms.now
     (index,) = await allocation.draw(tx, 1, now)
     agent = opening.entitlement.entry.agent
     grant = Grant(
@@ -43,7 +70,7 @@ async def _open_task(tx: Transaction, opening: Opening, task: str, ttl_seconds: 
         scope=msgspec.Raw(opening.scope),
         funding="jit",
         owner=opening.standing.owner,
-        expires_at=now + ttl_seconds,
+        expires_at=now + terms.ttl_seconds,
         status_list=index.list,
         status_index=index.idx,
         state=State.ACTIVE,
@@ -52,7 +79,7 @@ async def _open_task(tx: Transaction, opening: Opening, task: str, ttl_seconds: 
     )
     await insert_grants(tx, [(grant, opening.standing.agent_id, opening.standing.id)])
     await allocation.assign(tx, [(index, grant.id, StatusValue.VALID)])
-    await append(tx, _audit(opening, grant, now_ms))
+    await append(tx, _audit(opening, grant, terms.now_ms))
 
 
 def _audit(opening: Opening, grant: Grant, now_ms: int) -> AuditRecord:

@@ -28,7 +28,7 @@ from issuer.issuance.deciding import Verdict, decide_all
 from issuer.issuance.decision import Terms, date
 from issuer.issuance.memory import DecisionMemory
 from issuer.issuance.model import Basis, Decision, IssuanceRequest, IssuedCredential, Opening
-from issuer.issuance.opening import open_all
+from issuer.issuance.opening import TaskTerms, open_all
 from issuer.issuance.recording import Fate, Refusal, record
 from issuer.issuance.signing import Signed, sign_all
 from issuer.keys import KeyService, Purpose, Signer
@@ -51,10 +51,12 @@ class IssuancePolicy(Struct, frozen=True):
     Attributes:
         ttl_seconds: the longest life of an agent token.
         task_ttl_seconds: the life of a grant that is opened for a task.
+        max_open_tasks: most grants of one agent's tasks that are open at the same time.
     """
 
     ttl_seconds: int
     task_ttl_seconds: int
+    max_open_tasks: int
 
 
 Outcome = Sequence[IssuedCredential] | RemitError
@@ -149,8 +151,11 @@ class IssuanceService:
     async def _verdicts(self, items: Sequence[_Pending], now: int) -> list[Verdict]:
         """What was decided before, and for the rest one read."""
         known = [self._memory.recall(item.request, now) for item in items]
+        most = self._policy.max_open_tasks
         new = [item.request for item, basis in zip(items, known, strict=True) if basis is None]
-        decided = iter(await self._database.read(lambda tx: decide_all(tx, new, now)) if new else ())
+        decided = iter(
+            await self._database.read(lambda tx: decide_all(tx, new, now, max_open_tasks=most)) if new else ()
+        )
         for item, basis in zip(items, known, strict=True):
             item.recalled = basis is not None
         return [next(decided) if basis is None else (basis,) for basis in known]
@@ -159,8 +164,8 @@ class IssuanceService:
         steps = [step for verdict in verdicts if not isinstance(verdict, RemitError) for step in verdict]
         openings = [step for step in steps if isinstance(step, Opening)]
         if openings:
-            life = self._policy.task_ttl_seconds
-            await self._database.transaction(lambda tx: open_all(tx, openings, task_ttl_seconds=life, now_ms=now_ms))
+            terms = TaskTerms(now_ms, self._policy.task_ttl_seconds, self._policy.max_open_tasks)
+            await self._database.transaction(lambda tx: open_all(tx, openings, terms))
 
     async def _record(
         self,

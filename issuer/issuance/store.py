@@ -30,6 +30,11 @@ _AGENTS: Final = (
 )
 _STANDING: Final = "SELECT * FROM grants WHERE task IS NULL AND state <> 'revoked' AND agent_id IN ({})"
 _OF_TASK: Final = "SELECT * FROM grants WHERE agent_id = $1 AND task = $2"
+OPEN_TASKS: Final = (
+    "SELECT count(*) AS open FROM grants "
+    "WHERE agent_id = $1 AND task IS NOT NULL AND state <> 'revoked' AND expires_at > $2"
+)
+"""The open grants of an agent's tasks, but for those that an operator gave no end; an index of its own has exactly these rows."""
 _BY_ID: Final = "SELECT * FROM grants WHERE id = $1"
 
 Chain = tuple[Node, ...]
@@ -65,6 +70,12 @@ async def task_grant(tx: Transaction, agent_id: int, task: str) -> HeldGrant | N
         return None
     opener = None if row["parent_id"] is None else await tx.fetch_row(_BY_ID, row["parent_id"])
     return _grant(row, None if opener is None else _grant(opener, None))
+
+
+async def open_tasks(tx: Transaction, agent_id: int, now: int) -> int:
+    """How many grants for tasks of the agent are open, of those that end by themselves."""
+    row = await tx.fetch_row(OPEN_TASKS, agent_id, now)
+    return 0 if row is None else int(row["open"])
 
 
 async def sidecars(tx: Transaction, ids: Collection[int]) -> dict[int, Link]:

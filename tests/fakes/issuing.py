@@ -23,6 +23,7 @@ from remit.ids import AgentName, TrustDomain
 
 NOW = 1_800_000_000
 ISSUER = "https://issuer.example.org"
+MAX_OPEN_TASKS = 20
 AUDIENCE = "https://api.example.com"
 DIRECT = Caller("workload:oidc", None)
 OPERATOR = Operator(name="ana", role=Role.ADMIN)
@@ -80,7 +81,11 @@ async def open_core(folder: Path, *, wrap=lambda database: database) -> IssuerCo
     await keys.start(now=clock.now)
     wrapped = wrap(database)
     issuance = IssuanceService(
-        wrapped, keys, ClaimsWriter(ISSUER, TrustDomain("example.org")), IssuancePolicy(300, 86_400), clock.ms
+        wrapped,
+        keys,
+        ClaimsWriter(ISSUER, TrustDomain("example.org")),
+        IssuancePolicy(300, 86_400, MAX_OPEN_TASKS),
+        clock.ms,
     )
     return IssuerCore(wrapped, keys, Registry(database), StatusLists(database), AuditLog(database), issuance, clock)
 

@@ -84,6 +84,7 @@ CREATE INDEX grants_by_agent ON grants (agent_id);
 CREATE UNIQUE INDEX grants_by_task ON grants (agent_id, task) WHERE task IS NOT NULL;
 CREATE UNIQUE INDEX grants_standing ON grants (agent_id) WHERE task IS NULL AND state <> 'revoked';
 CREATE INDEX grants_of_task ON grants (task) WHERE task IS NOT NULL;
+CREATE INDEX grants_open_tasks ON grants (agent_id, expires_at) WHERE task IS NOT NULL AND state <> 'revoked';
 CREATE INDEX grants_by_parent ON grants (parent_id) WHERE parent_id IS NOT NULL;
 
 CREATE TABLE status_lists (

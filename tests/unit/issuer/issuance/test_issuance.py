@@ -14,7 +14,7 @@ from issuer.keys import Purpose
 from remit.errors import RemitError, ScopeRefusedError
 from remit.jose import PublicKey, parse_unverified
 from remit.scope import SpendScope
-from tests.fakes.issuing import AUDIENCE, NOW, open_core, request
+from tests.fakes.issuing import AUDIENCE, MAX_OPEN_TASKS, NOW, open_core, request
 
 UID = "unix:uid:1000"
 SCRIPT = "launch:script:/srv/agent.py"
@@ -229,6 +229,22 @@ async def test_a_task_is_opened_once_by_whoever_comes_first(core):
     await core.register("acme/planner", UID)
     outcomes = await asyncio.gather(*(issue_one(core, request(UID, task="task-81")) for _ in range(16)))
     assert len({credential.grant for credential in outcomes}) == 1
+
+
+async def test_an_agent_has_so_many_open_tasks_at_most(core):
+    """Also when they come at once; one that is open goes on; each that is revoked or ends makes room, another agent has its own."""
+    await core.register("acme/planner", UID)
+    await core.register("acme/other", "unix:uid:2")
+    outcomes = await issue(core, *[request(UID, task=f"task-{number}") for number in range(MAX_OPEN_TASKS + 3)])
+    refused = [outcome for outcome in outcomes if isinstance(outcome, RemitError)]
+    assert [error.code for error in refused] == ["too_many_tasks"] * 3
+    assert (await issue_one(core, request(UID, task="task-0"))).task == "task-0"
+    assert (await issue_one(core, request("unix:uid:2", task="task-99"))).agent == "acme/other"
+    assert (await refusal(core, request(UID, task="one-more"))).code == "too_many_tasks"
+    await execute(core, "UPDATE grants SET state = 'revoked', revision = revision + 1 WHERE task = 'task-1'")
+    assert (await issue_one(core, request(UID, task="one-more"))).task == "one-more"
+    core.clock.now += 86_400
+    assert (await issue_one(core, request(UID, task="the-day-after"))).task == "the-day-after"
 
 
 @pytest.mark.parametrize("change", ["state = 'revoked'", f"expires_at = {NOW}"])
