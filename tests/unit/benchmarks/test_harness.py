@@ -63,7 +63,14 @@ def test_a_line_says_how_far_it_is():
     assert "reached" in report.line(Figure("a", "raw", 2.5, 2.0))
 
 
-def test_the_modules_are_found():
-    """Each file beside `__main__` is a benchmark; the harness is not."""
-    assert "verify" in modules()
-    assert not {"harness", "__main__"} & set(modules())
+def test_the_modules_are_found(tmp_path, monkeypatch):
+    """Each module beside `__main__` that has a `run` is a benchmark; helpers and the harness are not."""
+    assert set(modules()) == {"verify", "issue", "sidecar"}
+    package = tmp_path / "some_benchmarks"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "fast.py").write_text("def run(settings):\n    yield from ()\n")
+    (package / "helper.py").write_text("def helped():\n    return 1\n")
+    (package / "_program.py").write_text("raise SystemExit('is not to be imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert list(modules([str(package)], package.name)) == ["fast"]
