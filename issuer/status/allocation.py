@@ -17,10 +17,21 @@ from issuer.storage.statements import in_list
 _CHUNK: Final = 500
 """Most indexes that one statement asks about."""
 
+_END_LISTS: Final = """
+UPDATE status_lists SET ended_at = $1
+WHERE ended_at IS NULL AND allocated >= size / 2
+AND allocated = (SELECT count(*) FROM status_indexes WHERE list = number)
+AND NOT EXISTS (
+    SELECT 1 FROM status_indexes JOIN grants ON grants.id = status_indexes.grant_id
+    WHERE status_indexes.list = status_lists.number AND value <> 1 AND (expires_at IS NULL OR expires_at > $1)
+)
+"""
+
 
 async def prepare(tx: Transaction, now: int) -> None:
-    """See to it that there is a list to draw from, and an empty one after it. Changes nothing when there is."""
+    """See to it that there is a list to draw from, and an empty one after it, and note which have ended."""
     await _open_lists(tx, now)
+    await _end_lists(tx, now)
 
 
 async def draw(tx: Transaction, count: int, now: int) -> list[StatusIndex]:
@@ -66,6 +77,7 @@ async def _open_lists(tx: Transaction, now: int) -> Row:
         )
         if len(rows) == 2:
             return rows[0]
+        await _end_lists(tx, now)
         await tx.execute(
             "INSERT INTO status_lists (number, size, created_at) "
             "SELECT coalesce(max(number), 0) + 1, $1, $2 FROM status_lists",
@@ -73,6 +85,14 @@ async def _open_lists(tx: Transaction, now: int) -> Row:
             now,
         )
     raise StorageError("no status list could be opened")
+
+
+async def _end_lists(tx: Transaction, now: int) -> None:
+    """Note which full lists have no grant left that a token can be issued on: each was revoked or has ended, which is final.
+
+    A list whose last indexes were drawn in this very transaction is not assigned yet, and does not count as full.
+    """
+    await tx.execute(_END_LISTS, now)
 
 
 async def _free_indexes(tx: Transaction, number: int, size: int, count: int) -> set[int]:

@@ -59,7 +59,7 @@ class StatusFigures(msgspec.Struct, frozen=True):
 
     Attributes:
         seq: grows by one with each transaction that changes the value of any index.
-        lists: every list that is announced, by number.
+        lists: every list, by number, those that have ended included.
     """
 
     seq: int

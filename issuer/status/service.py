@@ -10,6 +10,9 @@ from issuer.storage import Database
 _PAGE: Final = 4096
 """Most marks that one read takes: reads run in turn with everything else that the issuer does."""
 
+_OUTLIVES_TOKENS_SECONDS: Final = 3600
+"""Longer than any token lives, with any leeway that can be configured."""
+
 
 class StatusLists:
     """The status lists of one issuer."""
@@ -23,8 +26,12 @@ class StatusLists:
         await self._database.transaction(lambda tx: allocation.prepare(tx, now))
 
     async def announced(self) -> list[int]:
-        """The numbers of all lists, those not in use yet included."""
-        return await self._database.read(store.announced)
+        """The numbers of all lists that a token may name, those not in use yet included.
+
+        A list that has ended is announced until every token that names it is over too.
+        """
+        ended_after = await self._database.now() - _OUTLIVES_TOKENS_SECONDS
+        return await self._database.read(lambda tx: store.announced(tx, ended_after))
 
     async def snapshot(self, number: int) -> ListSnapshot:
         """One list as it is now, no change up to its `seq` missing.

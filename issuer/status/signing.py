@@ -59,7 +59,7 @@ class StatusSigner:
         return f"{self._issuer}/statuslists/{number}"
 
     async def announced(self) -> list[str]:
-        """The URIs of all lists, those not in use yet included."""
+        """The URIs of all lists that a token may name, those not in use yet included."""
         return [self.uri(number) for number in await self._lists.announced()]
 
     async def token(self, number: int) -> str:

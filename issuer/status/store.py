@@ -30,9 +30,10 @@ async def advance(tx: Transaction, changed: int) -> int:
     return int(row["seq"]) if row is not None else 0
 
 
-async def announced(tx: Transaction) -> list[int]:
-    """The numbers of all lists, those not in use yet included."""
-    return [row["number"] for row in await tx.fetch("SELECT number FROM status_lists ORDER BY number")]
+async def announced(tx: Transaction, ended_after: int) -> list[int]:
+    """The numbers of all lists that have not ended, or after this time; those not in use yet included."""
+    sql = "SELECT number FROM status_lists WHERE ended_at IS NULL OR ended_at > $1 ORDER BY number"
+    return [row["number"] for row in await tx.fetch(sql, ended_after)]
 
 
 async def size_and_head(tx: Transaction, number: int) -> tuple[int, int]:

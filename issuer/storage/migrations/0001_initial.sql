@@ -91,7 +91,8 @@ CREATE TABLE status_lists (
     number      INTEGER PRIMARY KEY,
     size        INTEGER NOT NULL,               -- indexes, not bytes
     allocated   INTEGER NOT NULL DEFAULT 0,
-    created_at  INTEGER NOT NULL
+    created_at  INTEGER NOT NULL,
+    ended_at    INTEGER                         -- when it was seen that no grant in it can be issued on any more
 );
 
 -- Every index ever drawn. Rows are never deleted, so an index is never used twice.

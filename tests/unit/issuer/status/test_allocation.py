@@ -124,3 +124,59 @@ async def test_a_list_that_is_not_there_is_not_found(database):
     await StatusLists(database).prepare(NOW)
     with pytest.raises(NotFoundError):
         await StatusLists(database).snapshot(3)
+
+
+async def register(database, grant_id, index, expires_at, value=StatusValue.VALID):
+    """A task's grant with that index."""
+
+    async def work(tx):
+        await tx.execute(
+            "INSERT INTO grants (id, agent_id, task, scope, funding, owner, expires_at, created_at) "
+            "VALUES ($1, 1, $1, '{}', 'jit', 'o', $2, 0)",
+            grant_id,
+            expires_at,
+        )
+        await allocation.assign(tx, [(index, grant_id, value)])
+
+    await database.transaction(work)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "value", "ends"),
+    [
+        (NOW, StatusValue.VALID, True),
+        (NOW + 1, StatusValue.VALID, False),
+        (None, StatusValue.VALID, False),
+        (None, StatusValue.SUSPENDED, False),
+        (None, StatusValue.INVALID, True),
+    ],
+)
+async def test_a_full_list_ends_with_its_last_grant(database, expires_at, value, ends):
+    """Expired and revoked are final; it stays announced until its tokens are over, and its indexes stay used."""
+    await shrink(database, 4)
+    lists = StatusLists(database)
+    first, second = await database.transaction(lambda tx: allocation.draw(tx, 2, NOW))
+    await register(database, "first", first, NOW)
+    await lists.prepare(NOW)
+    assert await ended(database) == []
+    await register(database, "second", second, expires_at, value)
+    await lists.prepare(NOW)
+    assert await ended(database) == ([1] if ends else [])
+    assert await lists.announced() == [1, 2, 3]
+    await database.transaction(
+        lambda tx: tx.execute("UPDATE status_lists SET ended_at = unixepoch() - 3601 WHERE ended_at > 0")
+    )
+    assert await lists.announced() == ([2, 3] if ends else [1, 2, 3])
+    assert (await lists.snapshot(1)).size == 4
+
+
+async def test_a_list_that_is_not_full_never_ends(database):
+    """New grants still get indexes from it."""
+    await shrink(database, 64)
+    await StatusLists(database).prepare(NOW)
+    assert await ended(database) == []
+
+
+async def ended(database):
+    rows = await database.read(lambda tx: tx.fetch("SELECT number FROM status_lists WHERE ended_at IS NOT NULL"))
+    return [row["number"] for row in rows]
