@@ -74,5 +74,5 @@ def oauth_error(error: RemitError) -> web.Response:
     status = document.status if document.status in (408, 413, 415, 503) else 400
     if document.status == 500:
         status = 500
-    name = _OAUTH_CODES.get(error.code) or _OAUTH_CODES.get(document.code, "invalid_request")
+    name = _OAUTH_CODES.get(document.code, "invalid_request")
     return answer(OAuthError(name, document.detail, document.code, document.hint), status)

@@ -27,6 +27,10 @@ _SECRET_RE: Final = re.compile(r"remit_(?:op|join|sc)_[\w-]+|eyJ[\w-]*\.[\w-]*\.
 
 _STATUS: Final = {
     "malformed_request": 400,
+    "invalid_authorization_details": 400,
+    "invalid_scope": 400,
+    "invalid_target": 400,
+    "unsupported_grant_type": 400,
     "unauthenticated": 401,
     "use_dpop_nonce": 401,
     "proof_invalid": 401,

@@ -34,7 +34,7 @@ def issuer(provider, tmp_path_factory):
 
 def evidence(provider, **claims):
     now = int(time.time())
-    said = {"iss": provider.url, "aud": "remit", "sub": "repo-1", "iat": now, "exp": now + 300, **claims}
+    said = {"iss": provider.url, "aud": "remit", "sub": "repo-1", "iat": now, "exp": now + 600, **claims}
     return provider.sign({name: value for name, value in said.items() if value is not None})
 
 
@@ -77,37 +77,41 @@ def test_resource_is_another_word_for_audience(issuer, provider):
     """A token has one audience; two that differ are refused."""
     said = issuer.http.post("/token", data=form(provider, audience=None, resource=AUDIENCE)).json()
     assert parse_unverified(said["access_token"]).unverified_payload()["aud"] == AUDIENCE
-    refused = issuer.http.post("/token", data=form(provider, resource="https://other.example"))
-    assert refused.json()["error"] == "invalid_target"
+    refused = issuer.http.post("/token", data=form(provider, resource="https://other.example")).json()
+    assert (refused["error"], refused["code"]) == ("invalid_target", "invalid_target")
 
 
 @pytest.mark.parametrize(
-    ("changed", "error"),
+    ("changed", "error", "code"),
     [
-        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
-        ({"grant_type": None}, "invalid_request"),
-        ({"subject_token": None}, "invalid_request"),
-        ({"subject_token": "a.b.c"}, "invalid_request"),
-        ({"subject_token_type": None}, "invalid_request"),
-        ({"subject_token_type": "urn:ietf:params:oauth:token-type:saml2"}, "invalid_request"),
-        ({"subject_token_type": "urn:remit:token-type:jwt-svid"}, "invalid_request"),
-        ({"actor_token": "x"}, "invalid_request"),
-        ({"requested_token_type": "urn:ietf:params:oauth:token-type:refresh_token"}, "invalid_request"),
-        ({"scope": "openid"}, "invalid_scope"),
-        ({"audience": None}, "invalid_target"),
-        ({"audience": "two words"}, "invalid_request"),
-        ({"authorization_details": "{}"}, "invalid_authorization_details"),
-        ({"authorization_details": "[{]"}, "invalid_authorization_details"),
-        ({"agent": "nobody"}, "invalid_request"),
-        ({"agent": "acme/other"}, "invalid_request"),
-        ({"task": "a b"}, "invalid_request"),
+        ({"grant_type": "client_credentials"}, "unsupported_grant_type", "unsupported_grant_type"),
+        ({"grant_type": None}, "invalid_request", "malformed_request"),
+        ({"subject_token": None}, "invalid_request", "malformed_request"),
+        ({"subject_token": "a.b.c"}, "invalid_request", "evidence_refused"),
+        ({"subject_token_type": None}, "invalid_request", "malformed_request"),
+        ({"subject_token_type": "urn:ietf:params:oauth:token-type:saml2"}, "invalid_request", "malformed_request"),
+        ({"subject_token_type": "urn:remit:token-type:jwt-svid"}, "invalid_request", "evidence_refused"),
+        ({"actor_token": "x"}, "invalid_request", "malformed_request"),
+        (
+            {"requested_token_type": "urn:ietf:params:oauth:token-type:refresh_token"},
+            "invalid_request",
+            "malformed_request",
+        ),
+        ({"scope": "openid"}, "invalid_scope", "invalid_scope"),
+        ({"audience": None}, "invalid_target", "invalid_target"),
+        ({"audience": "two words"}, "invalid_request", "malformed_request"),
+        ({"authorization_details": "{}"}, "invalid_authorization_details", "invalid_authorization_details"),
+        ({"authorization_details": "[{]"}, "invalid_authorization_details", "invalid_authorization_details"),
+        ({"agent": "nobody"}, "invalid_request", "malformed_request"),
+        ({"agent": "acme/other"}, "invalid_request", "no_entry"),
+        ({"task": "a b"}, "invalid_request", "malformed_request"),
     ],
 )
-def test_wrong_parameters(issuer, provider, changed, error):
+def test_wrong_parameters(issuer, provider, changed, error, code):
     """OAuth's shape, a stable code, nothing issued."""
     answer = issuer.http.post("/token", data=form(provider, **changed))
     assert (answer.status_code, answer.json()["error"]) == (400, error), answer.text
-    assert answer.json()["code"]
+    assert answer.json()["code"] == code
     assert "access_token" not in answer.text
 
 
