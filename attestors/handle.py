@@ -19,12 +19,14 @@ import os
 import select
 import socket
 import struct
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from attestors.errors import ProcessRefusedError
 from attestors.procfs import ProcessStat, overflow_uid, parse_stat
+from remit.errors import UnavailableError
 
 _SO_PEERPIDFD = 77  # asm-generic/socket.h; the socket module has no name for it yet
 _CREDENTIALS = struct.Struct("3i")
@@ -69,6 +71,7 @@ class ProcessHandle:
 
         Raises:
             ProcessRefusedError: it has ended, is outside this pid or user namespace, or /proc does not show it.
+            UnavailableError: there are no descriptors left to hold it with.
         """
         size = _CREDENTIALS.size
         pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
@@ -95,13 +98,14 @@ class ProcessHandle:
             self._directory = os.open(PROC / str(self.pid), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             self._stat = os.open("stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
             self.uid = os.fstat(self._directory).st_uid if uid is None else uid
+            nobody = _overflow_uid()
         except OSError as error:
             raise _gone(self.pid, error) from error
         self._image = self.stat()
         self._arguments = None if self._image.shows_addresses else self._arguments_digest()
         if self._has_ended():
             raise ProcessRefusedError(f"process {self.pid} has ended")
-        if self.uid == overflow_uid((PROC / "sys/kernel/overflowuid").read_bytes()):
+        if self.uid == nobody:
             raise ProcessRefusedError(
                 "the caller's uid is not mapped in the sidecar's user namespace",
                 hint="run the sidecar in the host's user namespace; uid 65534 (nobody) never counts as an identity",
@@ -159,9 +163,19 @@ class ProcessHandle:
         except (ProcessLookupError, FileNotFoundError) as error:
             raise _gone(self.pid, error) from error
 
-    def open(self, name: str) -> int:
-        """Open one file of the process's `/proc` directory for reading; the caller closes the descriptor."""
-        return os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=self._directory)
+    def open(self, name: str, flags: int = os.O_RDONLY) -> int:
+        """Open one file of the process's `/proc` directory, for reading; the caller closes the descriptor.
+
+        Raises:
+            UnavailableError: there are no descriptors left.
+            OSError: the kernel does not show it, or the process has ended.
+        """
+        try:
+            return os.open(name, flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=self._directory)
+        except OSError as error:
+            if (unavailable := exhausted(error)) is not None:
+                raise unavailable from error
+            raise
 
     def link(self, name: str) -> str:
         """Read one symbolic link of the process's `/proc` directory; errors as `read`."""
@@ -197,6 +211,11 @@ class ProcessHandle:
         return hashlib.sha256(self.read("cmdline")).digest()
 
 
+@cache
+def _overflow_uid() -> int:
+    return overflow_uid((PROC / "sys/kernel/overflowuid").read_bytes())
+
+
 def _peer_pidfd(connection: PeerSocket, pid: int) -> int:
     try:
         raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD, 4)
@@ -214,7 +233,18 @@ def _pidfd_open(pid: int) -> int:
         raise _gone(pid, error) from error
 
 
-def _gone(pid: int, error: OSError) -> ProcessRefusedError:
+def exhausted(error: OSError) -> UnavailableError | None:
+    """What an `OSError` means that is not about the process: this process or the system has no descriptors left."""
+    if error.errno not in (errno.EMFILE, errno.ENFILE):
+        return None
+    return UnavailableError(
+        "the sidecar has no file descriptors left", code="overloaded", hint="try again with a backoff"
+    )
+
+
+def _gone(pid: int, error: OSError) -> ProcessRefusedError | UnavailableError:
+    if (unavailable := exhausted(error)) is not None:
+        return unavailable
     if error.errno in (errno.EACCES, errno.EPERM):
         return ProcessRefusedError(
             f"the kernel does not show process {pid} to the sidecar",

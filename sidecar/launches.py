@@ -3,7 +3,8 @@
 A launcher (`remit run`) forks, registers the child while the child waits, lets it `execve`, and reports that it started.
 Then the launch names one process *and one program image* of it:
 
-    register  the caller is the child's parent, of the same uid or root; the script is hashed as the child sees it
+    register  the caller is the child's parent, of the same uid or root; the script is hashed as the child sees it,
+              and only if the launcher may read it
     started   the child runs the declared executable with the declared arguments; its image is remembered
     facts     hold while exactly that image runs; any `execve`, also of the same interpreter, ends them for good
 
@@ -29,6 +30,7 @@ from remit.errors import InvalidInputError, UnavailableError
 from remit.ids import AgentName
 from sidecar.child_files import FileVersion, read_script, version_of
 from sidecar.errors import OverloadedError
+from sidecar.file_rights import FileRights
 from sidecar.lanes import Lanes
 
 _START_SECONDS = 30.0
@@ -60,11 +62,12 @@ class LaunchRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class _Launch:
     """One launch: pending until `image` is set, then true while `image` runs unchanged."""
 
-    def __init__(self, request: LaunchRequest, child: ProcessHandle, facts: LaunchEvidence) -> None:
+    def __init__(self, request: LaunchRequest, child: ProcessHandle, facts: LaunchEvidence, rights: FileRights) -> None:
         self.id = secrets.token_urlsafe(16)
         self.request = request
         self.child = child
         self.facts = facts
+        self.rights = rights
         self.script_version: FileVersion | None = None
         self.image: ProcessHandle | None = None
         self.settled = asyncio.Event()
@@ -171,7 +174,8 @@ class Launches:
     def _examine(self, launcher: ProcessHandle, child: ProcessHandle, request: LaunchRequest) -> _Launch:
         """In a thread: it hashes files."""
         executable = self._executables.read(launcher)
-        script = read_script(child, request.script) if request.script is not None else None
+        rights = FileRights.of_process(launcher)
+        script = read_script(child, request.script, rights) if request.script is not None else None
         path = executable.path if executable is not None else None
         facts = LaunchEvidence(
             uid=launcher.uid,
@@ -180,7 +184,7 @@ class Launches:
             script=request.script,
             script_sha256=script.sha256 if script is not None else None,
         )
-        launch = _Launch(request, child, facts)
+        launch = _Launch(request, child, facts, rights)
         launch.script_version = script.version if script is not None else None
         return launch
 
@@ -230,19 +234,30 @@ def _declared_image(launch: _Launch) -> ProcessHandle:
     return image
 
 
+def _running(image: ProcessHandle) -> os.stat_result:
+    """The file that a process executes."""
+    try:
+        descriptor = image.open("exe", os.O_PATH)
+    except OSError as error:
+        raise ProcessRefusedError(
+            f"the kernel does not show what process {image.pid} runs to the sidecar",
+            hint="run the sidecar as root or with CAP_SYS_PTRACE",
+        ) from error
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _check_program(image: ProcessHandle, launch: _Launch) -> None:
     request = launch.request
     if image.identity != launch.child.identity:
         raise ProcessRefusedError("the launched process has ended")
-    descriptor = image.open("exe")
-    try:
-        running = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    declared = version_of(image, request.executable)
+    running = _running(image)
+    declared = version_of(image, request.executable, launch.rights)
     if (running.st_dev, running.st_ino) != (declared.device, declared.inode):
         raise ProcessRefusedError("the launched process does not run the declared executable", hint="launch it again")
     if image.read("cmdline") != b"".join(os.fsencode(argument) + b"\0" for argument in request.argv):
         raise ProcessRefusedError("the launched process has other arguments than declared", hint="launch it again")
-    if request.script is not None and version_of(image, request.script) != launch.script_version:
+    if request.script is not None and version_of(image, request.script, launch.rights) != launch.script_version:
         raise ProcessRefusedError("the script was replaced while it was launched", hint="launch it again")

@@ -1,5 +1,6 @@
 """What one local user does to the sidecar is not felt by another."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -47,7 +48,12 @@ def stranger(program: str | Path, source: str, *arguments: str) -> Iterator[subp
     """
     become = f"os.setgroups([]); os.setgid({STRANGER}); os.setuid({STRANGER})"
     process = subprocess.Popen(
-        [program, "-c", f"import json, os, resource, socket, sys, threading, time\n{become}\n{source}", *arguments],
+        [
+            program,
+            "-c",
+            f"import http.client, json, os, resource, socket, sys, threading, time\n{become}\n{source}",
+            *arguments,
+        ],
         env={"PYTHONHOME": sys.base_prefix, "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"},
         stdout=subprocess.PIPE,
         text=True,
@@ -84,3 +90,35 @@ def test_a_program_that_takes_long_to_hash_delays_its_own_user_only(open_to_all:
         assert process.stdout is not None
         assert process.stdout.readline() == "overloaded\n"
         assert max(fetch(open_to_all, f"https://{number}.example.com") for number in range(3)) < 1.5
+
+
+LAUNCH = """
+connection = http.client.HTTPConnection("sidecar")
+connection.sock = socket.socket(socket.AF_UNIX)
+connection.sock.connect(sys.argv[1])
+for script in sys.argv[2:]:
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+    body = {"pid": child, "executable": "/bin/sh", "argv": ["sh"], "script": script}
+    connection.request("POST", "/v1/launches", json.dumps(body), {"Content-Type": "application/json"})
+    print(json.dumps(json.loads(connection.getresponse().read()).get("detail")), flush=True)
+    os.kill(child, 9)
+"""
+
+
+def test_a_launcher_learns_nothing_about_files_that_it_may_not_read(open_to_all: SidecarProcess) -> None:
+    """What is there, what is not, and what is no file are refused in the same words; a script of its own is taken."""
+    own, hidden = open_to_all.folder / "agent.py", open_to_all.folder / "hidden"
+    own.touch()
+    hidden.mkdir(mode=0o700)
+    (hidden / "secret").touch()
+    (hidden / "folder").mkdir()
+    names = [str(own), *(str(hidden / name) for name in ("secret", "folder", "missing"))]
+    with stranger(sys.executable, LAUNCH, str(open_to_all.sockets / "remit.sock"), *names) as process:
+        assert process.stdout is not None
+        said = [json.loads(line) for line in process.stdout]
+    assert said[0] is None
+    assert {text.replace(name, "…") for text, name in zip(said[1:], names[1:], strict=True)} == {
+        "'…' is not a file of at most 64 MiB that the launcher may read"
+    }
