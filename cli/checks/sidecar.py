@@ -7,8 +7,9 @@ from spiffe import WorkloadApiClient
 from spiffe.errors import PySpiffeError
 
 from cli.checks.finding import Finding
-from cli.launch.registration import SidecarClient, Sockets
-from cli.problems import ProblemError
+from cli.launch.registration import Sockets
+from remit.client import Client
+from remit.errors import RemitError
 
 _TIMEOUT_SECONDS = 5
 
@@ -30,13 +31,12 @@ def check(sockets: Sockets) -> Iterator[Finding]:
 
 
 def _identity(sockets: Sockets) -> Finding:
-    with SidecarClient(sockets.remit) as sidecar:
-        try:
-            agents = sidecar.identity().get("agents")
-        except ProblemError as error:
-            hint = error.hint or "no registration entry matches this process"
-            return Finding.warn("identity", f"this process is no agent: {error.detail}", hint)
-    return Finding.ok("identity", f"this process may be {agents}")
+    try:
+        agents = Client(str(sockets.remit)).identity().agents
+    except RemitError as error:
+        hint = error.hint or "no registration entry matches this process"
+        return Finding.warn("identity", f"this process is no agent: {error.detail}", hint)
+    return Finding.ok("identity", f"this process may be {', '.join(map(str, agents))}")
 
 
 def _workload_api(sockets: Sockets) -> Finding:

@@ -74,16 +74,9 @@ class SidecarClient:
         """Tell that exec succeeded: from now on the child is the program."""
         self._post(f"/v1/launches/{launch}/started", {})
 
-    def identity(self) -> JSONObject:
-        """Which agents the sidecar takes this process for."""
-        return self._answer("GET", "/v1/identity", None)
-
     def _post(self, path: str, body: JSONObject) -> JSONObject:
-        return self._answer("POST", path, body)
-
-    def _answer(self, method: str, path: str, body: JSONObject | None) -> JSONObject:
         try:
-            response = self._http.request(method, path, json=body)
+            response = self._http.post(path, json=body)
         except httpx.TransportError as error:
             raise UnavailableError(
                 f"no sidecar answers at {self._socket}: {str(error).lower() or type(error).__name__}",
