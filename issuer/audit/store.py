@@ -13,6 +13,9 @@ _INSERT: Final = (
     "INSERT INTO audit (at_ms, kind, outcome, actor, account, agent, jti, grant_id, detail) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 )
+ISSUANCE: Final = "issuance"
+"""The kind that nearly all records are of."""
+
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -28,19 +31,30 @@ async def append_many(tx: Transaction, records: Iterable[AuditRecord]) -> None:
 
 async def query(tx: Transaction, which: AuditQuery) -> list[RecordedDecision]:
     """Read the records that `which` describes, oldest first."""
-    sql, args = filtered(
-        "SELECT * FROM audit WHERE seq > $1",
-        (which.after, which.limit),
-        [
-            ("account", which.account),
-            ("agent", which.agent),
-            ("kind", which.kind),
-            ("outcome", which.outcome and which.outcome.value),
-        ],
-        f"ORDER BY seq {'DESC' if which.newest else 'ASC'} LIMIT $2",
-    )
+    sql, args = statement(which)
     records = [_recorded(row) for row in await tx.fetch(sql, *args)]
     return records[::-1] if which.newest else records
+
+
+def statement(which: AuditQuery) -> tuple[str, list[Value]]:
+    """The query and its values, written so that an index serves it: an agent's is by its account, and partial ones are named.
+
+    The indexes of what is rare (`kind <> 'issuance'`, `outcome = 'refused'`) are used only where these words are in the text.
+    """
+    rare = ""
+    if which.kind not in (None, ISSUANCE):
+        rare += f" AND kind <> '{ISSUANCE}'"
+    if which.outcome is not None:
+        rare += f" AND outcome = '{which.outcome.value}'"
+    account = which.account
+    if account is None and which.agent is not None:
+        account = which.agent.partition("/")[0]
+    return filtered(
+        f"SELECT * FROM audit WHERE seq > $1{rare}",  # noqa: S608 - words of ours
+        (which.after, which.limit),
+        [("account", account), ("agent", which.agent), ("kind", which.kind)],
+        f"ORDER BY seq {'DESC' if which.newest else 'ASC'} LIMIT $2",
+    )
 
 
 def _row(record: AuditRecord) -> tuple[Value, ...]:

@@ -63,7 +63,8 @@ CREATE TABLE entries (
     created_at  INTEGER NOT NULL
 );
 CREATE INDEX entries_by_anchor ON entries (anchor);
-CREATE INDEX entries_by_agent ON entries (agent_id);
+CREATE INDEX entries_by_agent ON entries (agent_id, id);
+CREATE INDEX entries_by_sidecar ON entries (sidecar_id, id) WHERE sidecar_id IS NOT NULL;
 
 CREATE TABLE grants (
     id           TEXT    PRIMARY KEY,
@@ -80,10 +81,10 @@ CREATE TABLE grants (
     revision     INTEGER NOT NULL DEFAULT 1,
     created_at   INTEGER NOT NULL
 );
-CREATE INDEX grants_by_agent ON grants (agent_id);
+CREATE INDEX grants_by_agent ON grants (agent_id, id);
 CREATE UNIQUE INDEX grants_by_task ON grants (agent_id, task) WHERE task IS NOT NULL;
 CREATE UNIQUE INDEX grants_standing ON grants (agent_id) WHERE task IS NULL AND state <> 'revoked';
-CREATE INDEX grants_of_task ON grants (task) WHERE task IS NOT NULL;
+CREATE INDEX grants_of_task ON grants (task, id) WHERE task IS NOT NULL;
 CREATE INDEX grants_open_tasks ON grants (agent_id, expires_at) WHERE task IS NOT NULL AND state <> 'revoked';
 CREATE INDEX grants_by_parent ON grants (parent_id) WHERE parent_id IS NOT NULL;
 
@@ -168,7 +169,15 @@ CREATE TABLE audit (
     detail      TEXT    NOT NULL                -- JSON: kid, exp, entry, selectors, audience, scope, task, reason, code …
 );
 CREATE UNIQUE INDEX audit_by_jti ON audit (jti) WHERE jti IS NOT NULL;
+-- One for each way to ask. Nearly all records are of issuances that were allowed: they are in the first two only.
+CREATE INDEX audit_by_account ON audit (account, seq) WHERE account IS NOT NULL;
 CREATE INDEX audit_by_agent ON audit (account, agent, seq) WHERE agent IS NOT NULL;
+CREATE INDEX audit_by_kind ON audit (kind, seq) WHERE kind <> 'issuance';
+CREATE INDEX audit_by_kind_account ON audit (kind, account, seq) WHERE kind <> 'issuance' AND account IS NOT NULL;
+CREATE INDEX audit_by_kind_agent ON audit (kind, account, agent, seq) WHERE kind <> 'issuance' AND agent IS NOT NULL;
+CREATE INDEX audit_refused ON audit (seq) WHERE outcome = 'refused';
+CREATE INDEX audit_refused_account ON audit (account, seq) WHERE outcome = 'refused' AND account IS NOT NULL;
+CREATE INDEX audit_refused_agent ON audit (account, agent, seq) WHERE outcome = 'refused' AND agent IS NOT NULL;
 
 CREATE TRIGGER audit_is_append_only_update BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
