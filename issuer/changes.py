@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from issuer.audit.model import AuditRecord, Outcome
 from issuer.errors import IdempotencyMismatchError, UnauthenticatedError
 from issuer.registry.roles import Operator
 from issuer.registry.state import State
@@ -54,6 +55,27 @@ class Change(msgspec.Struct, frozen=True):
     def now(self) -> int:
         """When, seconds since the epoch."""
         return self.at_ms // 1000
+
+    def record(
+        self,
+        kind: str,
+        detail: dict[str, object],
+        *,
+        account: str | None = None,
+        agent: str | None = None,
+        grant_id: str | None = None,
+    ) -> AuditRecord:
+        """The audit record that says it was made; see `AuditRecord` for the parts."""
+        return AuditRecord(
+            at_ms=self.at_ms,
+            kind=kind,
+            outcome=Outcome.ALLOWED,
+            actor=self.operator.actor,
+            account=account,
+            agent=agent,
+            grant_id=grant_id,
+            detail=detail,
+        )
 
 
 class Applied(msgspec.Struct, Generic[T], frozen=True):

@@ -8,7 +8,6 @@ not, a folder that others write to is refused: they could take the name while th
 """
 
 import contextlib
-import fcntl
 import os
 import socket
 import stat
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from remit.errors import ConfigurationError
+from sidecar.locks import hold
 
 _DIRECTORY_MODE = 0o755
 _SOCKET_MODE = 0o666
@@ -94,15 +94,11 @@ def _check_ours(directory: Path, facts: os.stat_result, forbidden: int) -> None:
 
 def _lock(path: Path) -> int:
     try:
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return hold(Path(f"{path}.lock"))
+    except BlockingIOError as error:
+        raise _in_use(path) from error
     except OSError as error:
         raise ConfigurationError(f"socket {str(path)!r} cannot be locked: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise _in_use(path) from error
-    return descriptor
 
 
 def _remove_dead(path: Path) -> None:

@@ -1,7 +1,6 @@
 """The state folder: the sidecar's P-256 key and what it joined as. Mode 0700, files 0600, one sidecar at a time."""
 
 import contextlib
-import fcntl
 import os
 from pathlib import Path
 from typing import Self
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 
 from remit.errors import ConfigurationError
+from sidecar.locks import hold
 
 _MEMBERSHIP = "membership.json"
 
@@ -51,17 +51,13 @@ class StateDir:
             if path.stat().st_uid != os.geteuid():
                 raise ConfigurationError(f"state_dir {str(path)!r} belongs to another user", hint="chown it")
             path.chmod(0o700)
-            lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise ConfigurationError(f"state_dir {str(path)!r} cannot be used: {error.strerror}") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
+            return cls(path, hold(path / "lock"))
+        except BlockingIOError as error:
             raise ConfigurationError(
                 f"another sidecar uses state_dir {str(path)!r}", hint="give each sidecar its own"
             ) from error
-        return cls(path, lock)
+        except OSError as error:
+            raise ConfigurationError(f"state_dir {str(path)!r} cannot be used: {error.strerror}") from error
 
     def key(self) -> ec.EllipticCurvePrivateKey:
         """The sidecar's key; made the first time.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from issuer.audit.model import AuditRecord, Outcome
+from issuer.audit.model import AuditRecord
 from issuer.audit.store import append
 from issuer.authority.model import Changed, Kind, Question, Resolved, Stop, Stopped, Verb
 from issuer.authority.resolve import resolve
@@ -84,19 +84,11 @@ async def _stop(tx: Transaction, change: Change, verb: Verb, request: Stop, poss
 
 def _record(change: Change, verb: Verb, request: Stop, target: Target, grants: int) -> AuditRecord:
     single = target.held[0].id if len(target.held) == 1 and target.kind is not Kind.TASK else None
-    return AuditRecord(
-        at_ms=change.at_ms,
-        kind=verb.value,
-        outcome=Outcome.ALLOWED,
-        actor=change.operator.actor,
-        account=target.account,
-        agent=target.agent,
-        grant_id=single,
-        detail={
-            "what": target.noun,
-            "reason": request.reason,
-            "ticket": request.ticket,
-            "state_before": target.state.value,
-            "changed_grants": grants,
-        },
-    )
+    detail: dict[str, object] = {
+        "what": target.noun,
+        "reason": request.reason,
+        "ticket": request.ticket,
+        "state_before": target.state.value,
+        "changed_grants": grants,
+    }
+    return change.record(verb.value, detail, account=target.account, agent=target.agent, grant_id=single)

@@ -6,7 +6,6 @@ A file without a row is never used; a row without its file is an error at start,
 
 from dataclasses import dataclass
 
-from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append
 from issuer.changes import Change, apply
 from issuer.errors import ConflictError
@@ -126,4 +125,4 @@ async def _write(tx: Transaction, rotation: Rotation, change: Change) -> None:
         "retires": retired.kid,
         "retires_at": retired.retires_at,
     }
-    await append(tx, AuditRecord(change.at_ms, "key.rotate", Outcome.ALLOWED, change.operator.actor, detail=detail))
+    await append(tx, change.record("key.rotate", detail))

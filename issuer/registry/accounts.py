@@ -3,11 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append_many
 from issuer.changes import Change
-from issuer.errors import ConflictError, NotFoundError, RetiredNameError
 from issuer.registry.model import Account, Agent
+from issuer.registry.names import refuse_repeats, refuse_reuse, require_living
 from issuer.registry.requests import NewAccount, NewAgent, parse_agent
 from issuer.registry.state import State
 from issuer.registry.store.accounts import AccountRow, find_accounts, insert_accounts
@@ -25,8 +24,8 @@ async def register_accounts(tx: Transaction, change: Change, requests: Sequence[
     """
     existing = await find_accounts(tx, (request.name for request in requests))
     for name, row in existing.items():
-        _refuse_reuse(f"account {name}", row.state)
-    _refuse_repeats("account", [request.name for request in requests])
+        refuse_reuse(f"account {name}", row.state)
+    refuse_repeats("account", [request.name for request in requests])
     accounts = [
         Account(
             name=request.name,
@@ -38,7 +37,7 @@ async def register_accounts(tx: Transaction, change: Change, requests: Sequence[
         for request in requests
     ]
     await insert_accounts(tx, accounts)
-    await append_many(tx, (_account_record(change, account) for account in accounts))
+    await append_many(tx, (change.record("account.create", {"owner": one.owner}, account=one.name) for one in accounts))
     return accounts
 
 
@@ -53,8 +52,8 @@ async def register_agents(tx: Transaction, change: Change, requests: Sequence[Ne
     names = [parse_agent(request.agent) for request in requests]
     accounts = await _living_accounts(tx, {name.account for name in names})
     for existing in (await find_agents(tx, names)).values():
-        _refuse_reuse(f"agent {existing.name}", existing.state)
-    _refuse_repeats("agent", list(map(str, names)))
+        refuse_reuse(f"agent {existing.name}", existing.state)
+    refuse_repeats("agent", list(map(str, names)))
     agents = [
         _agent(request, name, accounts[name.account].owner, change.now)
         for request, name in zip(requests, names, strict=True)
@@ -64,7 +63,10 @@ async def register_agents(tx: Transaction, change: Change, requests: Sequence[Ne
         by_depth[name.depth].append((agent, name))
     for depth in sorted(by_depth):
         await _insert_level(tx, by_depth[depth], accounts)
-    await append_many(tx, (_agent_record(change, agent) for agent in agents))
+    await append_many(
+        tx,
+        (change.record("agent.create", {"owner": one.owner}, account=one.account, agent=one.agent) for one in agents),
+    )
     return agents
 
 
@@ -88,34 +90,16 @@ async def living_agents(tx: Transaction, names: set[AgentName]) -> dict[AgentNam
         ConflictError: one is revoked, or something above it is.
     """
     found = await find_agents(tx, names)
-    for name in names:
-        if name not in found:
-            raise NotFoundError(f"there is no agent {name}", hint="register it first")
-        if found[name].effective is State.REVOKED:
-            raise ConflictError(f"agent {name} is revoked", hint="register another one")
+    states = {name: row.effective for name, row in found.items()}
+    require_living("agent", names, states, missing="register it first")
     return found
 
 
 async def _living_accounts(tx: Transaction, names: set[str]) -> dict[str, AccountRow]:
     found = await find_accounts(tx, names)
-    for name in names:
-        if name not in found:
-            raise NotFoundError(f"there is no account {name}", hint="register it first")
-        if found[name].state is State.REVOKED:
-            raise ConflictError(f"account {name} is revoked", hint="register another one")
+    states = {name: row.state for name, row in found.items()}
+    require_living("account", names, states, missing="register it first")
     return found
-
-
-def _refuse_reuse(what: str, state: State) -> None:
-    if state is State.REVOKED:
-        raise RetiredNameError(f"{what} was revoked", hint="names are never used again: choose another")
-    raise ConflictError(f"{what} exists already")
-
-
-def _refuse_repeats(noun: str, names: Sequence[str]) -> None:
-    if len(set(names)) != len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ConflictError(f"{noun} {repeated} comes twice")
 
 
 def _agent(request: NewAgent, name: AgentName, account_owner: str, now: int) -> Agent:
@@ -126,27 +110,4 @@ def _agent(request: NewAgent, name: AgentName, account_owner: str, now: int) -> 
         description=request.description,
         state=State.ACTIVE,
         created_at=now,
-    )
-
-
-def _account_record(change: Change, account: Account) -> AuditRecord:
-    return AuditRecord(
-        at_ms=change.at_ms,
-        kind="account.create",
-        outcome=Outcome.ALLOWED,
-        actor=change.operator.actor,
-        account=account.name,
-        detail={"owner": account.owner},
-    )
-
-
-def _agent_record(change: Change, agent: Agent) -> AuditRecord:
-    return AuditRecord(
-        at_ms=change.at_ms,
-        kind="agent.create",
-        outcome=Outcome.ALLOWED,
-        actor=change.operator.actor,
-        account=agent.account,
-        agent=agent.agent,
-        detail={"owner": agent.owner},
     )

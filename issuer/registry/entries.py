@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from issuer.audit.model import AuditRecord, Outcome
+from issuer.audit.model import AuditRecord
 from issuer.audit.store import append, append_many
 from issuer.changes import Change
 from issuer.errors import ConflictError, NotFoundError
 from issuer.registry.accounts import living_agents
 from issuer.registry.identifiers import new_entry_id
 from issuer.registry.model import Entry
+from issuer.registry.names import require_living
 from issuer.registry.requests import NewEntry, parse_agent
 from issuer.registry.selectors import check_selectors
 from issuer.registry.state import State
@@ -67,11 +68,8 @@ async def remove_entry(tx: Transaction, change: Change, entry_id: str) -> Entry:
 
 async def _living_sidecars(tx: Transaction, names: set[str]) -> dict[str, SidecarRow]:
     found = await find_sidecars(tx, names)
-    for name in names:
-        if name not in found:
-            raise NotFoundError(f"there is no sidecar {name}", hint="make its join token first")
-        if found[name].state is State.REVOKED:
-            raise ConflictError(f"sidecar {name} is revoked")
+    states = {name: row.state for name, row in found.items()}
+    require_living("sidecar", names, states, missing="make its join token first")
     return found
 
 
@@ -88,12 +86,5 @@ def _entry(request: NewEntry, now: int) -> Entry:
 
 
 def _record(change: Change, kind: str, entry: Entry) -> AuditRecord:
-    return AuditRecord(
-        at_ms=change.at_ms,
-        kind=kind,
-        outcome=Outcome.ALLOWED,
-        actor=change.operator.actor,
-        account=entry.agent.partition("/")[0],
-        agent=entry.agent,
-        detail={"entry": entry.id, "selectors": entry.selectors, "sidecar": entry.sidecar},
-    )
+    detail: dict[str, object] = {"entry": entry.id, "selectors": entry.selectors, "sidecar": entry.sidecar}
+    return change.record(kind, detail, account=entry.agent.partition("/")[0], agent=entry.agent)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from issuer.audit.model import AuditRecord, Outcome
+from issuer.audit.model import AuditRecord
 from issuer.audit.store import append_many
 from issuer.changes import Change
 from issuer.errors import ConflictError, RetiredNameError
@@ -84,13 +84,10 @@ def _grant(request: NewGrant, agent: AgentRow, index: StatusIndex, now: int) -> 
 
 
 def _record(change: Change, grant: Grant) -> AuditRecord:
-    return AuditRecord(
-        at_ms=change.at_ms,
-        kind="grant.create",
-        outcome=Outcome.ALLOWED,
-        actor=change.operator.actor,
-        account=grant.account,
-        agent=grant.agent,
-        grant_id=grant.id,
-        detail={"task": grant.task, "scope": grant.scope, "funding": grant.funding, "expires_at": grant.expires_at},
-    )
+    detail: dict[str, object] = {
+        "task": grant.task,
+        "scope": grant.scope,
+        "funding": grant.funding,
+        "expires_at": grant.expires_at,
+    }
+    return change.record("grant.create", detail, account=grant.account, agent=grant.agent, grant_id=grant.id)

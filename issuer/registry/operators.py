@@ -3,9 +3,10 @@
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append
 from issuer.changes import Change, was_made
-from issuer.errors import ConflictError, NotFoundError, RetiredNameError, UnauthenticatedError
+from issuer.errors import ConflictError, NotFoundError, UnauthenticatedError
 from issuer.registry import bearer
 from issuer.registry.model import OperatorCredential, Page
+from issuer.registry.names import refuse_reuse
 from issuer.registry.requests import NewOperator
 from issuer.registry.roles import Operator, Role
 from issuer.registry.state import State
@@ -36,7 +37,7 @@ async def register_operator(tx: Transaction, change: Change, request: NewOperato
     if existing is not None and await was_made(tx, change) and existing.state is State.ACTIVE:
         await replace_digest(tx, request.name, bearer.digest(token))
     elif existing is not None:
-        _refuse_reuse(existing)
+        refuse_reuse(f"operator {existing.name}", existing.state)
     else:
         account_id = await _account_id(tx, request.account)
         operator = Operator(name=request.name, role=request.role, account=request.account, created_at=change.now)
@@ -79,12 +80,6 @@ async def _account_id(tx: Transaction, account: str | None) -> int | None:
     if account not in found:
         raise NotFoundError(f"there is no account {account}", hint="register it first")
     return found[account].id
-
-
-def _refuse_reuse(existing: Operator) -> None:
-    if existing.state is State.REVOKED:
-        raise RetiredNameError(f"operator {existing.name} was revoked", hint="names are never used again")
-    raise ConflictError(f"operator {existing.name} exists already")
 
 
 def _record(at_ms: int, actor: str, request: NewOperator) -> AuditRecord:

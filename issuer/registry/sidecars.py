@@ -1,6 +1,5 @@
 """Making join tokens, and with the first one for a name, registering the sidecar."""
 
-from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append
 from issuer.changes import Change
 from issuer.errors import ConflictError, RetiredNameError
@@ -34,16 +33,7 @@ async def make_join_token(tx: Transaction, change: Change, request: NewJoinToken
         now=change.now,
         expires_at=expires_at,
     )
-    await append(
-        tx,
-        AuditRecord(
-            at_ms=change.at_ms,
-            kind="join_token.create",
-            outcome=Outcome.ALLOWED,
-            actor=change.operator.actor,
-            detail={"sidecar": name, "expires_at": expires_at},
-        ),
-    )
+    await append(tx, change.record("join_token.create", {"sidecar": name, "expires_at": expires_at}))
     return JoinToken(token=token, sidecar=name, expires_at=expires_at)
 
 
