@@ -17,7 +17,7 @@ def configure(config: LogConfig) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # rich would print locals
         if for_people
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
