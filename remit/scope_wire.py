@@ -18,6 +18,8 @@ from remit.limits import Interval, SpendLimit
 DETAIL_TYPE: Final = "agent_spend"
 MAX_SCOPE_BYTES: Final = 16384
 _MAX_DEPTH: Final = 4
+_MOST_OF_REASON: Final = 200
+"""Most characters of what is wrong: it names an unknown field in full, whatever its length."""
 
 Funding = Literal["jit", "standing"]
 
@@ -70,7 +72,7 @@ def decode_scope(wire: bytes | str | Mapping[str, object]) -> ScopeWire:
     try:
         return msgspec.convert(value, ScopeWire)
     except msgspec.ValidationError as error:
-        raise InvalidInputError(f"not a spend scope: {error}", code="invalid_scope") from None
+        raise InvalidInputError(f"not a spend scope: {str(error)[:_MOST_OF_REASON]}", code="invalid_scope") from None
 
 
 def encode_scope(wire: ScopeWire) -> bytes:

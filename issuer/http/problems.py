@@ -21,7 +21,13 @@ from remit.errors import InvalidInputError, RefusedError, RemitError
 MEDIA_TYPE: Final = "application/problem+json"
 """The content type of a problem document."""
 
-_QUOTED_RE: Final = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?!\w)""")  # not the s of "agent's"
+_MOST: Final = 1000
+"""Most characters of a detail or a hint that leave; what they quote may be as long as a body."""
+
+# From a quote to the next one, or to where the text was cut; but not the s of "agent's".
+_QUOTED_RE: Final = re.compile(
+    r"""(?<!\w)(?:'(?:[^'\\]|\\.|\\\Z)*+(?:'|\Z)|"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z))(?!\w)""", re.DOTALL
+)
 
 _SECRET_RE: Final = re.compile(r"remit_(?:op|join|sc)_[\w-]+|eyJ[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)  # or a compact JWS
 
@@ -88,7 +94,7 @@ def problem(error: RemitError) -> Problem:
     """The problem document of an error. A code that is not for callers (a defect of ours) becomes `internal`."""
     code = _code(error)
     detail = _without_values(error) if code != "internal" else "the issuer could not do this"
-    hint = error.hint and _SECRET_RE.sub("…", error.hint)
+    hint = error.hint and _SECRET_RE.sub("…", _cut(error.hint))
     if code == "internal":
         hint = "look into the issuer's log"
     return Problem(f"urn:remit:problem:{code}", code.replace("_", " "), _STATUS[code], code, detail, hint)
@@ -106,8 +112,14 @@ def problem_response(error: RemitError) -> web.Response:
 
 def _without_values(error: RemitError) -> str:
     """The detail without what it quotes of the input, and without secrets: one may have been put into the wrong place."""
-    detail = _QUOTED_RE.sub("…", error.detail) if isinstance(error, InvalidInputError) else error.detail
+    detail = _cut(error.detail)  # first: the expressions take a time that grows with the square of the length
+    if isinstance(error, InvalidInputError):
+        detail = _QUOTED_RE.sub("…", detail)
     return _SECRET_RE.sub("…", detail)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST else text[:_MOST]
 
 
 def _code(error: RemitError) -> str:

@@ -113,6 +113,13 @@ def test_refuses_what_is_not_a_limit(change: dict[str, object]) -> None:
         SpendScope.parse({"type": "agent_spend", "version": 1, "spend_limits": [limit]})
 
 
+def test_does_not_repeat_a_field_that_nobody_knows_at_length() -> None:
+    """Its name may be as long as the scope; the beginning tells which it is."""
+    with pytest.raises(InvalidInputError, match="unknown field `xxx") as refused:
+        SpendScope.parse({"type": "agent_spend", "version": 1, "x" * 10_000: 1})
+    assert len(refused.value.detail) < 300
+
+
 @pytest.mark.parametrize(
     "text",
     [

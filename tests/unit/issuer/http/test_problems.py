@@ -1,5 +1,7 @@
 """Problem documents: a status for each code, and nothing in them that a caller must not see."""
 
+import time
+
 import pytest
 
 from attestors.errors import EvidenceRefusedError
@@ -41,9 +43,21 @@ def test_a_defect_tells_nothing_about_itself():
         ("not a name: 's3cret'", "not a name: …"),
         ('not a name: "it\'s3cret"', "not a name: …"),
         ("not a name: 's3c\\'ret' at $.x", "not a name: … at $.x"),
+        ("cut: 's3c" + 2000 * "r", "cut: …"),
+        ("cut: 's3c" + 991 * "r" + "\\'", "cut: …"),
         ("the agent's name is not the account's", "the agent's name is not the account's"),
     ],
 )
 def test_what_an_error_quotes_of_its_input_is_cut(detail, shown):
     """A secret may have been put into the wrong place."""
     assert problem(InvalidInputError(detail)).detail == shown
+
+
+@pytest.mark.parametrize("piece", ["\\'", "'a", '\\"', "eyJ", "remit_op_"])
+def test_a_document_is_small_and_made_at_once_whatever_the_error_repeats(piece):
+    """An input of a body's size, made to be hard to search."""
+    error = InvalidInputError("not a name: " + piece * 20_000, hint=piece * 20_000)
+    started = time.perf_counter()
+    document = problem(error)
+    assert len(document.detail) + len(document.hint) < 2010
+    assert time.perf_counter() - started < 0.2
