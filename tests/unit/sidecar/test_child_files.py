@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,14 +29,14 @@ def here() -> Iterator[ProcessHandle]:
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Path:
-    """A script that everybody may get to and read."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    path = tmp_path / "agent.py"
-    path.write_text("print()\n")
-    path.chmod(0o644)
-    return path
+def script() -> Iterator[Path]:
+    """A script that everybody may get to and read; pytest's own folders are closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder, "agent.py")
+        path.write_text("print()\n")
+        path.chmod(0o644)
+        yield path
 
 
 def test_a_script_is_hashed(here: ProcessHandle, script: Path) -> None:
