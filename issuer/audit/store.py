@@ -1,6 +1,8 @@
 """The audit log's SQL. Rows are only ever added: triggers refuse to change or delete one."""
 
 from collections.abc import Iterable
+from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -9,10 +11,10 @@ from issuer.audit.model import AuditQuery, AuditRecord, Outcome, RecordedDecisio
 from issuer.storage import Row, Transaction, Value
 from issuer.storage.statements import filtered
 
-_INSERT: Final = (
-    "INSERT INTO audit (at_ms, kind, outcome, actor, account, agent, jti, grant_id, detail) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-)
+_INSERT: Final = "INSERT INTO audit (at_ms, kind, outcome, actor, account, agent, jti, grant_id, detail) VALUES "
+_COLUMNS: Final = 9
+_TOGETHER: Final = 16
+"""So many records are one statement: each statement makes the writer wait for the interpreter, which others use."""
 ISSUANCE: Final = "issuance"
 """The kind that nearly all records are of."""
 
@@ -21,12 +23,25 @@ _encoder: Final = msgspec.json.Encoder()
 
 async def append(tx: Transaction, record: AuditRecord) -> None:
     """Write one record as part of `tx`."""
-    await tx.execute(_INSERT, *_row(record))
+    await tx.execute(_insert(1), *_row(record))
 
 
 async def append_many(tx: Transaction, records: Iterable[AuditRecord]) -> None:
     """Write several records as part of `tx`, in their order."""
-    await tx.execute_many(_INSERT, map(_row, records))
+    rows = [_row(record) for record in records]
+    rest = len(rows) % _TOGETHER
+    await tx.execute_many(
+        _insert(_TOGETHER),
+        [list(chain.from_iterable(rows[at : at + _TOGETHER])) for at in range(0, len(rows) - rest, _TOGETHER)],
+    )
+    await tx.execute_many(_insert(1), rows[len(rows) - rest :])
+
+
+@lru_cache(maxsize=2)
+def _insert(count: int) -> str:
+    places = [f"${place}" for place in range(1, count * _COLUMNS + 1)]
+    rows = (", ".join(places[at : at + _COLUMNS]) for at in range(0, len(places), _COLUMNS))
+    return _INSERT + ", ".join(f"({row})" for row in rows)
 
 
 async def query(tx: Transaction, which: AuditQuery) -> list[RecordedDecision]:

@@ -148,7 +148,7 @@ def _end(grant: HeldGrant) -> int | None:
 
 
 def _earliest(*times: int | None) -> int | None:
-    return min((time for time in times if time is not None), default=None)
+    return min([time for time in times if time is not None], default=None)
 
 
 def _links(entitlement: Entitlement, grant: HeldGrant, sidecar: Link | None) -> frozenset[Link]:

@@ -19,7 +19,7 @@ from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append_many
 from issuer.issuance import store
 from issuer.issuance.model import IssuanceRequest, Link
-from issuer.issuance.signing import Signed
+from issuer.issuance.signing import Draft
 from issuer.storage import Transaction
 from remit.errors import RemitError
 
@@ -48,32 +48,32 @@ class Fate(Enum):
 
 
 async def record(
-    tx: Transaction, signed: Sequence[Sequence[Signed]], refused: Sequence[Refusal], *, kid: str, now_ms: int
+    tx: Transaction, drafts: Sequence[Sequence[Draft]], refused: Sequence[Refusal], *, kid: str, now_ms: int
 ) -> list[Fate]:
-    """Write what was signed and what was refused.
+    """Write what is issued and what is refused.
 
     Args:
         tx: the transaction.
-        signed: the tokens of each request; a request is recorded whole or not at all.
+        drafts: the tokens of each request; a request is recorded whole or not at all.
         refused: requests that get nothing.
-        kid: the key that signed.
+        kid: the key that signs.
         now_ms: milliseconds since the epoch.
 
     Returns:
-        The fate of each request of `signed`; what was not recorded must not leave.
+        The fate of each request of `drafts`; what was not recorded must not leave.
     """
-    tokens = [token for request in signed for token in request]
+    tokens = [token for request in drafts for token in request]
     changed = await store.changed(tx, frozenset().union(*(token.decision.basis.rests_on for token in tokens)))
     latest = max((token.decision.expires_at for token in tokens), default=0)
     trusted = not tokens or await store.key_may_sign(tx, kid, latest)
-    fates = [await _fate(tx, request, changed, now_ms // 1000) if trusted else Fate.VOID for request in signed]
-    kept = [request for request, fate in zip(signed, fates, strict=True) if fate is Fate.RECORDED]
+    fates = [await _fate(tx, request, changed, now_ms // 1000) if trusted else Fate.VOID for request in drafts]
+    kept = [request for request, fate in zip(drafts, fates, strict=True) if fate is Fate.RECORDED]
     await append_many(tx, [_issued(token, kid, now_ms) for request in kept for token in request])
     await append_many(tx, [_refused(refusal, now_ms) for refusal in refused])
     return fates
 
 
-async def _fate(tx: Transaction, request: Sequence[Signed], changed: frozenset[Link], now: int) -> Fate:
+async def _fate(tx: Transaction, request: Sequence[Draft], changed: frozenset[Link], now: int) -> Fate:
     if changed and not all(changed.isdisjoint(token.decision.basis.rests_on) for token in request):
         return Fate.VOID
     appraisal = request[0].decision.request.appraisal
@@ -85,8 +85,8 @@ async def _fate(tx: Transaction, request: Sequence[Signed], changed: frozenset[L
     return Fate.RECORDED
 
 
-def _issued(signed: Signed, kid: str, now_ms: int) -> AuditRecord:
-    decision, basis = signed.decision, signed.decision.basis
+def _issued(draft: Draft, kid: str, now_ms: int) -> AuditRecord:
+    decision, basis = draft.decision, draft.decision.basis
     detail = _asked(decision.request)
     detail |= {
         "kid": kid,
@@ -102,7 +102,7 @@ def _issued(signed: Signed, kid: str, now_ms: int) -> AuditRecord:
         actor=decision.request.caller.actor,
         account=basis.entry.agent.partition("/")[0],
         agent=basis.entry.agent,
-        jti=signed.jti,
+        jti=draft.jti,
         grant_id=basis.grant.id,
         detail=detail,
     )

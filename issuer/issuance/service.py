@@ -3,15 +3,16 @@
 The order, and what a crash between two steps leaves:
 
 1. *Decide* on one snapshot: entries that match, the chain of authority, the grant, the narrowed scope. Nothing is written. What was
-   decided before is remembered: step 4 would notice that it does not hold any more.
+   decided before is remembered: step 3 would notice that it does not hold any more.
 2. *Open*, in a transaction of its own, a grant for a task that comes for the first time, or a fresh status index. After a crash
    it is there without a token; the next request finds it. An index is bound to its grant before any token names it.
-3. *Sign*. A token that was signed and not recorded never left the process.
-4. *Record*, in one transaction that re-reads what each decision rests on; what changed meanwhile voids it, and it is decided
+3. *Record*, in one transaction that re-reads what each decision rests on; what changed meanwhile voids it, and it is decided
    anew. After a crash either nothing is there, and nobody has the token, or the record is.
+4. *Sign*, while the writer records: neither needs the other. A token that was signed and not recorded never leaves the process.
 5. *Release*, once the record is durable. After a crash here the record is of a token that nobody got: harmless.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -30,7 +31,7 @@ from issuer.issuance.memory import DecisionMemory
 from issuer.issuance.model import Basis, Decision, IssuanceRequest, IssuedCredential, Opening
 from issuer.issuance.opening import TaskTerms, open_all
 from issuer.issuance.recording import Fate, Refusal, record
-from issuer.issuance.signing import Signed, sign_all
+from issuer.issuance.signing import Draft, draft_all, sign_all
 from issuer.keys import KeyService, Purpose, Signer
 from issuer.storage import Database
 from remit.errors import RemitError
@@ -143,9 +144,9 @@ class IssuanceService:
                 continue
             if decisions:
                 ready.append((item, decisions))
-        signed = iter(sign_all([one for _, decisions in ready for one in decisions], signer, self._claims, now_ms))
+        drafts = iter(draft_all([one for _, decisions in ready for one in decisions], now_ms))
         await self._record(
-            signer, [(item, list(islice(signed, len(decisions)))) for item, decisions in ready], refused, now_ms
+            signer, [(item, list(islice(drafts, len(decisions)))) for item, decisions in ready], refused, now_ms
         )
 
     async def _verdicts(self, items: Sequence[_Pending], now: int) -> list[Verdict]:
@@ -170,33 +171,42 @@ class IssuanceService:
     async def _record(
         self,
         signer: Signer,
-        ready: Sequence[tuple[_Pending, Sequence[Signed]]],
+        ready: Sequence[tuple[_Pending, Sequence[Draft]]],
         refused: Sequence[tuple[_Pending, RemitError]],
         now_ms: int,
     ) -> None:
-        """Record tokens and refusals; each item that was recorded has its outcome when this returns."""
+        """Record and sign tokens, record refusals; each item that was recorded has its outcome when this returns."""
         if not ready and not refused:
             return
-        tokens = [signed for _, signed in ready]
+        drafts = [drafted for _, drafted in ready]
         refusals = [Refusal(item.request, error) for item, error in refused if self._logs(item.request, error, now_ms)]
-        fates: Sequence[Fate] = ()
-        if tokens or refusals:
-            fates = await self._database.transaction(
-                lambda tx: record(tx, tokens, refusals, kid=signer.key.kid, now_ms=now_ms)
-            )
+        tokens, fates = await self._sign_and_record(signer, drafts, refusals, now_ms)
         for item, error in refused:
             item.outcome = error
             _refused.labels(error.code).inc()
-        _issued.inc(sum(len(signed) for (_, signed), fate in zip(ready, fates, strict=True) if fate is Fate.RECORDED))
+        _issued.inc(sum(len(drafted) for drafted, fate in zip(drafts, fates, strict=True) if fate is Fate.RECORDED))
         replayed: list[tuple[_Pending, RemitError]] = []
-        for (item, signed), fate in zip(ready, fates, strict=True):
+        for (item, drafted), signed, fate in zip(ready, tokens, fates, strict=True):
             if fate is Fate.RECORDED:
-                self._release(item, signed)
+                self._release(item, drafted, signed)
             elif fate is Fate.REPLAYED:
                 replayed.append((item, _replayed()))
             else:
                 self._memory.forget(item.request)
         await self._record(signer, [], replayed, now_ms)
+
+    async def _sign_and_record(
+        self, signer: Signer, drafts: Sequence[Sequence[Draft]], refusals: Sequence[Refusal], now_ms: int
+    ) -> tuple[list[list[str]], list[Fate]]:
+        """The tokens of each request, and whether they may leave. The signatures are made while the writer records."""
+        if not drafts and not refusals:
+            return [], []
+        recording = asyncio.create_task(
+            self._database.transaction(lambda tx: record(tx, drafts, refusals, kid=signer.key.kid, now_ms=now_ms))
+        )
+        await asyncio.sleep(0)  # the task runs: now the writer has its work
+        signed = iter(sign_all([draft for request in drafts for draft in request], signer, self._claims))
+        return [list(islice(signed, len(request))) for request in drafts], await recording
 
     def _logs(self, request: IssuanceRequest, error: RemitError, now_ms: int) -> bool:
         """Whether a refusal is recorded: always of a sidecar's workload; of others at a pace, for whoever has evidence may ask."""
@@ -212,11 +222,11 @@ class IssuanceService:
             self._keys.signer(Purpose.TOKEN, now=now_ms // 1000), [], [(item, error) for item in items], now_ms
         )
 
-    def _release(self, item: _Pending, signed: Sequence[Signed]) -> None:
+    def _release(self, item: _Pending, drafts: Sequence[Draft], tokens: Sequence[str]) -> None:
         """Let recorded tokens leave."""
-        if len(signed) == 1 and not item.recalled:
-            self._memory.keep(item.request, signed[0].decision.basis)
-        item.outcome = [self._credential(one.decision, one.token) for one in signed]
+        if len(drafts) == 1 and not item.recalled:
+            self._memory.keep(item.request, drafts[0].decision.basis)
+        item.outcome = [self._credential(draft.decision, token) for draft, token in zip(drafts, tokens, strict=True)]
 
     def _credential(self, decision: Decision, token: str) -> IssuedCredential:
         basis = decision.basis

@@ -16,32 +16,32 @@ from issuer.keys import Signer
 _RANDOM_HEX: Final = 20
 
 
-class Signed(Struct, frozen=True):
-    """A token that may leave once it is recorded.
+class Draft(Struct, frozen=True):
+    """A token that is about to be: all that its record says of it.
 
     Attributes:
         decision: what it says, and what that rests on.
         jti: its id.
-        token: the compact JWS.
     """
 
     decision: Decision
     jti: str
-    token: str
 
 
-def sign_all(decisions: Sequence[Decision], signer: Signer, claims: ClaimsWriter, now_ms: int) -> list[Signed]:
-    """Sign one token for each decision, in their order."""
-    ids = _draw_ids(len(decisions), now_ms)
-    payloads = [claims.write(decision, jti) for decision, jti in zip(decisions, ids, strict=True)]
-    tokens = [signer.sign(payload) for payload in payloads]
-    return [Signed(decision, jti, token) for decision, jti, token in zip(decisions, ids, tokens, strict=True)]
-
-
-def _draw_ids(count: int, now_ms: int) -> list[str]:
-    """Fresh `jti`s: 48 bits of time, then 80 random ones.
+def draft_all(decisions: Sequence[Decision], now_ms: int) -> list[Draft]:
+    """One token for each decision, in their order, with a fresh `jti`: 48 bits of time, then 80 random ones.
 
     The time comes first, so that records of neighbouring tokens are neighbours in their index.
     """
-    drawn = secrets.token_hex(count * _RANDOM_HEX // 2)
-    return [f"{now_ms:012x}{drawn[at : at + _RANDOM_HEX]}" for at in range(0, len(drawn), _RANDOM_HEX)]
+    drawn = secrets.token_hex(len(decisions) * _RANDOM_HEX // 2)
+    time = f"{now_ms:012x}"
+    return [
+        Draft(decision, time + drawn[at : at + _RANDOM_HEX])
+        for decision, at in zip(decisions, range(0, len(drawn), _RANDOM_HEX), strict=True)
+    ]
+
+
+def sign_all(drafts: Sequence[Draft], signer: Signer, claims: ClaimsWriter) -> list[str]:
+    """The compact JWS of each draft; none may leave before it is recorded."""
+    payloads = [claims.write(draft.decision, draft.jti) for draft in drafts]
+    return [signer.sign(payload) for payload in payloads]

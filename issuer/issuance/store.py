@@ -14,7 +14,6 @@ from issuer.storage import Row, Transaction, Value
 _CHUNK: Final = 400
 """Most keys that one statement asks about."""
 
-_TABLES: Final = ("accounts", "agents", "entries", "grants", "sidecars")
 _decode_selectors: Final = msgspec.json.Decoder(frozenset[str]).decode
 
 _CANDIDATES: Final = (
@@ -36,6 +35,8 @@ OPEN_TASKS: Final = (
 )
 """The open grants of an agent's tasks, but for those that an operator gave no end; an index of its own has exactly these rows."""
 _BY_ID: Final = "SELECT * FROM grants WHERE id = $1"
+_CURRENT: Final = "SELECT id, revision FROM {} WHERE state = 'active' AND id IN ({})"
+_SUM: Final = "SELECT count(*) AS active, sum(revision) AS revisions FROM {} WHERE state = 'active' AND id IN ({})"
 
 Chain = tuple[Node, ...]
 
@@ -80,20 +81,34 @@ async def open_tasks(tx: Transaction, agent_id: int, now: int) -> int:
 
 async def sidecars(tx: Transaction, ids: Collection[int]) -> dict[int, Link]:
     """Those of the sidecars that are active."""
-    rows = await _among(tx, _current_sql("sidecars"), ids)
+    rows = await _among(tx, _CURRENT.format("sidecars", "{}"), ids)
     return {row["id"]: Link("sidecars", row["id"], row["revision"]) for row in rows}
 
 
 async def changed(tx: Transaction, links: Collection[Link]) -> frozenset[Link]:
     """Those of `links` that are not active any more, or were changed since they were read."""
-    standing: dict[str, dict[int | str, int]] = {table: {} for table in _TABLES}
+    by_table: dict[str, list[Link]] = {}
     for link in links:
-        standing[link.table][link.id] = link.revision
-    for table, revisions in standing.items():
-        for row in await _among(tx, _current_sql(table), revisions.keys()):
-            if revisions[row["id"]] == row["revision"]:
-                del revisions[row["id"]]
-    return frozenset(Link(table, id_, revision) for table, left in standing.items() for id_, revision in left.items())
+        by_table.setdefault(link.table, []).append(link)
+    found: set[Link] = set()
+    for table, rests_on in by_table.items():
+        if not await _unchanged(tx, table, rests_on):
+            found |= set(rests_on) - await _current(tx, table, rests_on)
+    return frozenset(found)
+
+
+async def _unchanged(tx: Transaction, table: str, links: Collection[Link]) -> bool:
+    """Whether all of `links` stand, in one row: as many are active, and as no revision ever falls, their sum is the same."""
+    sums = await _among(tx, _SUM.format(table, "{}"), {link.id for link in links})
+    active = sum(row["active"] for row in sums)
+    revisions = sum(row["revisions"] or 0 for row in sums)
+    return (active, revisions) == (len(links), sum(link.revision for link in links))
+
+
+async def _current(tx: Transaction, table: str, links: Collection[Link]) -> set[Link]:
+    """The active things of `links`, as they are now."""
+    rows = await _among(tx, _CURRENT.format(table, "{}"), {link.id for link in links})
+    return {Link(table, row["id"], row["revision"]) for row in rows}
 
 
 async def key_may_sign(tx: Transaction, kid: str, expires_at: int) -> bool:
@@ -102,10 +117,6 @@ async def key_may_sign(tx: Transaction, kid: str, expires_at: int) -> bool:
     if row is None or row["state"] != "active":
         return False
     return row["retires_at"] is None or expires_at <= row["retires_at"]
-
-
-def _current_sql(table: str) -> str:
-    return f"SELECT id, revision FROM {table} WHERE state = 'active' AND id IN ({{}})"  # noqa: S608 - a table of ours
 
 
 async def _among(
