@@ -78,12 +78,14 @@ class Attestor(ABC):
         origins: where its evidence may come from.
         selector_types: the first words of the selectors that it may give (`unix` of `unix:uid:1000`).
         timeout_seconds: how long an appraisal may take.
+        repeatable: whether the same evidence is always judged alike, whenever it comes: then a judgement may be remembered.
     """  # noqa: D205 - one sentence of two lines
 
     name: ClassVar[str]
     origins: ClassVar[frozenset[Origin]]
     selector_types: ClassVar[frozenset[str]]
     timeout_seconds: ClassVar[float] = 5.0
+    repeatable: ClassVar[bool] = False
 
     @classmethod
     def from_settings(cls, settings: object, host: AttestorHost) -> Self:  # noqa: ARG003 - overridden where they matter

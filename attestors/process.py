@@ -4,7 +4,6 @@ Beside the workload `collect` reads the facts of a held process; at the issuer `
 are worth what the sidecar's word is worth: an entry is matched only below the sidecar that reported them.
 """
 
-from functools import lru_cache
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -18,7 +17,6 @@ from attestors.procfs import parse_status
 
 _OVERFLOW_ID = 65534
 _MAX_ID = 2**32 - 2
-_REMEMBERED_BYTES = 2048
 
 Identifier = Annotated[int, msgspec.Meta(ge=0, le=_MAX_ID)]
 SHA256Hex = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
@@ -157,20 +155,15 @@ class ProcessAttestor(Attestor):
 
     name: ClassVar[str] = "process"
     origins: ClassVar[frozenset[Origin]] = frozenset({Origin.SIDECAR})
+    repeatable: ClassVar[bool] = True
     selector_types: ClassVar[frozenset[str]] = frozenset({"unix", "cgroup", "systemd", "container", "k8s", "launch"})
 
     async def _appraise(self, evidence: bytes, context: AppraisalContext) -> Appraisal:  # noqa: ARG002 - the port's signature
-        return _remembered(evidence) if len(evidence) <= _REMEMBERED_BYTES else _appraised(evidence)
-
-
-def _appraised(evidence: bytes) -> Appraisal:
-    try:
-        facts = _decoder.decode(evidence)
-    except msgspec.MsgspecError as error:
-        raise EvidenceRefusedError(f"the process evidence does not parse: {error}") from error
-    return Appraisal(selectors=selectors_of(facts), subject=f"uid {facts.uid}")
+        try:
+            facts = _decoder.decode(evidence)
+        except msgspec.MsgspecError as error:
+            raise EvidenceRefusedError(f"the process evidence does not parse: {error}") from error
+        return Appraisal(selectors=selectors_of(facts), subject=f"uid {facts.uid}")
 
 
 _decoder = msgspec.json.Decoder(ProcessEvidence)
-_remembered = lru_cache(maxsize=1024)(_appraised)
-"""The same facts give the same selectors, and a workload's are sent again with each of its requests."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+from cachetools import LRUCache
 
 from attestors.base import Appraisal, AppraisalContext, Attestor, Origin
 from attestors.errors import EvidenceRefusedError
@@ -13,6 +14,7 @@ from issuer.attestation.model import (
     SESSION_SECONDS,
     ActiveSidecar,
     Session,
+    SessionRecord,
     SidecarRecord,
     check_join,
     check_session,
@@ -24,12 +26,25 @@ from issuer.registry import bearer
 from issuer.storage import Database, Transaction
 
 _MAX_EVIDENCE_BYTES: Final = 65_536
+_REMEMBERED: Final = 1024
+"""Most appraisals, and most sessions, that are remembered."""
+_REMEMBERED_BYTES: Final = 2048
+"""Longest evidence whose appraisal is remembered."""
+_SESSION_SECONDS: Final = 1
+"""How long a session is believed without another look. What is issued to it is safe: the record reads its sidecar's state."""
 
 
 class _Evidence(msgspec.Struct, frozen=True):
     """The one field that all evidence has; the attestor it names reads the rest."""
 
     attestor: str
+
+
+class _SeenSession(msgspec.Struct, frozen=True):
+    """A session that was good, and the last second in which it is not looked up again."""
+
+    session: SessionRecord
+    until: int
 
 
 class AttestationService:
@@ -40,6 +55,8 @@ class AttestationService:
         self._database = database
         self._attestors = attestors
         self._decoder = msgspec.json.Decoder(_Evidence)
+        self._appraised: LRUCache[tuple[bytes, Origin], Appraisal] = LRUCache(_REMEMBERED)
+        self._sessions: LRUCache[str, _SeenSession] = LRUCache(_REMEMBERED)
 
     async def join(self, attestor: str, evidence: bytes, jkt: str, now_ms: int) -> Session:
         """Let a sidecar join: its evidence is used up and its key bound, in one transaction with the audit record.
@@ -99,11 +116,20 @@ class AttestationService:
     async def authenticate(self, secret: str, jkt: str, now: int) -> ActiveSidecar:
         """The sidecar that a session speaks for; the caller has verified a proof by the key `jkt` over it.
 
+        A sidecar that was stopped is noticed after a second at the latest; what is issued to it reads its state anew.
+
         Raises:
             UnauthenticatedError: code `session_invalid`.
         """
-        session = await self._database.read(lambda tx: store.find_session(tx, bearer.digest(secret)))
-        return check_session(session, jkt, now)
+        digest = bearer.digest(secret)
+        seen = self._sessions.get(digest)
+        if seen is not None and now <= seen.until:
+            return check_session(seen.session, jkt, now)
+        session = await self._database.read(lambda tx: store.find_session(tx, digest))
+        sidecar = check_session(session, jkt, now)
+        if session is not None:
+            self._sessions[digest] = _SeenSession(session, now + _SESSION_SECONDS)
+        return sidecar
 
     async def appraise(self, evidence: bytes, origin: Origin, now: int) -> Appraisal:
         """Judge the evidence of a workload: one JSON object whose `attestor` says which attestor judges it.
@@ -113,13 +139,20 @@ class AttestationService:
         Raises:
             EvidenceRefusedError: it is not accepted.
         """
+        known = self._appraised.get((evidence, origin))
+        if known is not None:
+            return known
         if len(evidence) > _MAX_EVIDENCE_BYTES:
             raise EvidenceRefusedError(f"the evidence is larger than {_MAX_EVIDENCE_BYTES} bytes")
         try:
             name = self._decoder.decode(evidence).attestor
         except msgspec.MsgspecError as error:
             raise EvidenceRefusedError("the evidence is not an object with an attestor") from error
-        return await self._attestor(name).appraise(evidence, AppraisalContext(now, origin))
+        attestor = self._attestor(name)
+        appraisal = await attestor.appraise(evidence, AppraisalContext(now, origin))
+        if attestor.repeatable and len(evidence) <= _REMEMBERED_BYTES:
+            self._appraised[evidence, origin] = appraisal
+        return appraisal
 
     def _attestor(self, name: str) -> Attestor:
         attestor = self._attestors.get(name)

@@ -5,13 +5,13 @@ Each request has its own outcome, in its place: credentials, or a problem docume
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
 
 from attestors.base import Origin
-from issuer.attestation import ActiveSidecar
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.http.answers import answer
 from issuer.http.problems import Problem, problem
@@ -25,6 +25,7 @@ from remit.ids import AgentName
 
 _MOST: Final = 256
 _NULL: Final = msgspec.Raw(b"null")
+_agent_name: Final = lru_cache(maxsize=4096)(AgentName.parse)
 
 
 def _nothing() -> msgspec.Raw:
@@ -96,10 +97,11 @@ class _IssueEndpoint:
         body = await read_body(request)
         sidecar = await self._gate.admit(request, body)
         wanted = decode(body, IssueRequest, bulk=True).requests
+        caller, now = Caller(sidecar.actor, sidecar.id), self._services.now()
         if len(wanted) == 1:  # the usual case pays for no task
-            appraised = [await self._appraised(sidecar, wanted[0])]
+            appraised = [await self._appraised(caller, wanted[0], now)]
         else:
-            appraised = await asyncio.gather(*(self._appraised(sidecar, one) for one in wanted))
+            appraised = await asyncio.gather(*(self._appraised(caller, one, now) for one in wanted))
         accepted = [one for one in appraised if isinstance(one, IssuanceRequest)]
         outcomes = iter(await self._services.issuance.issue(accepted) if accepted else ())
         return answer(
@@ -111,18 +113,16 @@ class _IssueEndpoint:
             )
         )
 
-    async def _appraised(self, sidecar: ActiveSidecar, wanted: Wanted) -> IssuanceRequest | Problem:
+    async def _appraised(self, caller: Caller, wanted: Wanted, now: int) -> IssuanceRequest | Problem:
         """The request once its evidence is judged; its refusal is recorded."""
         try:
-            appraisal = await self._services.attestation.appraise(
-                bytes(wanted.evidence), Origin.SIDECAR, self._services.now()
-            )
+            appraisal = await self._services.attestation.appraise(bytes(wanted.evidence), Origin.SIDECAR, now)
             details = wanted.authorization_details
             return IssuanceRequest(
-                caller=Caller(sidecar.actor, sidecar.id),
+                caller=caller,
                 appraisal=appraisal,
                 audience=wanted.audience,
-                agent=None if wanted.agent is None else AgentName.parse(wanted.agent),
+                agent=None if wanted.agent is None else _agent_name(wanted.agent),
                 task=wanted.task,
                 scope=None if details == _NULL else parse_details(bytes(details)),
                 reason=wanted.reason,
@@ -130,12 +130,12 @@ class _IssueEndpoint:
             )
         except RemitError as error:
             refusal = problem(error)
-            await self._record(sidecar, refusal)
+            await self._record(caller, refusal)
             return refusal
 
-    async def _record(self, sidecar: ActiveSidecar, refusal: Problem) -> None:
+    async def _record(self, caller: Caller, refusal: Problem) -> None:
         detail: dict[str, object] = {"code": refusal.code, "why": refusal.detail}
-        record = AuditRecord(self._services.clock_ms(), "issuance", Outcome.REFUSED, sidecar.actor, detail=detail)
+        record = AuditRecord(self._services.clock_ms(), "issuance", Outcome.REFUSED, caller.actor, detail=detail)
         await self._services.audit.record_refusal(refusal.code, record)
 
 

@@ -48,8 +48,7 @@ async def read_body(
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     try:
-        async with asyncio.timeout(request.app.get(BODY_SECONDS, _BODY_SECONDS)):
-            body = await request.read()
+        body = await _whole(request)
     except web.HTTPRequestEntityTooLarge as error:
         raise _too_large(limit) from error
     except (web.RequestPayloadError, ConnectionError) as error:
@@ -59,6 +58,13 @@ async def read_body(
     if len(body) > limit:
         raise _too_large(limit)
     return body
+
+
+async def _whole(request: web.Request) -> bytes:
+    if request.content.is_eof():  # it came together with the headers, as most do: there is nothing to wait for
+        return request.content.read_nowait()
+    async with asyncio.timeout(request.app.get(BODY_SECONDS, _BODY_SECONDS)):
+        return await request.read()
 
 
 def decode(body: bytes, shape: type[T], *, bulk: bool = False) -> T:

@@ -37,10 +37,11 @@ class SidecarGate:
             ProofRefusedError: the proof is missing, wrong, or needs a fresh nonce.
             UnauthenticatedError: code `session_invalid`: no session, or not one of this key's sidecar.
         """
-        self._give_nonce(request)
+        now = self._services.now()
+        request[_NONCE] = self._services.proofs.nonce(now)
         session = _session(request)
-        proof = self._verify(request, body, session)
-        sidecar = await self._services.attestation.authenticate(session, proof.jkt, self._services.now())
+        proof = self._verify(request, body, session, now)
+        sidecar = await self._services.attestation.authenticate(session, proof.jkt, now)
         request[PRINCIPAL] = Principal(sidecar.actor)
         return sidecar
 
@@ -50,13 +51,11 @@ class SidecarGate:
         Raises:
             ProofRefusedError: as `admit`.
         """
-        self._give_nonce(request)
-        return self._verify(request, body, None)
+        now = self._services.now()
+        request[_NONCE] = self._services.proofs.nonce(now)
+        return self._verify(request, body, None, now)
 
-    def _give_nonce(self, request: web.Request) -> None:
-        request[_NONCE] = self._services.proofs.nonce(self._services.now())
-
-    def _verify(self, request: web.Request, body: bytes, session: str | None) -> Proof:
+    def _verify(self, request: web.Request, body: bytes, session: str | None, now: int) -> Proof:
         proofs = request.headers.getall("DPoP", [])
         if len(proofs) != 1:
             raise ProofRefusedError(
@@ -67,7 +66,7 @@ class SidecarGate:
             method=request.method,
             path=request.path,
             body=body,
-            now=self._services.now(),
+            now=now,
             session=session,
         )
 

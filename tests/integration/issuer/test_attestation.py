@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from attestors.base import Appraisal, Origin
+from attestors.base import Appraisal, AppraisalContext, Origin
 from attestors.errors import EvidenceRefusedError
 from attestors.join_token import JoinTokenAttestor
 from attestors.process import ProcessAttestor, ProcessEvidence
@@ -180,3 +180,44 @@ async def test_bad_evidence_is_refused(service: AttestationService, shown: bytes
     """Whatever it is, it comes out as a refusal."""
     with pytest.raises(EvidenceRefusedError):
         await service.appraise(shown, Origin.SIDECAR, NOW)
+
+
+async def test_a_stopped_sidecar_is_noticed_within_a_second(service: AttestationService, database: Database) -> None:
+    """A session that was just good is believed for the second; what the sidecar asks for then is checked by the record."""
+    session = await service.join("join_token", evidence(TOKEN), "key", NOW_MS)
+    await service.authenticate(session.secret, "key", NOW)
+    await database.transaction(
+        lambda tx: tx.execute("UPDATE sidecars SET state = 'suspended', revision = revision + 1")
+    )
+    with pytest.raises(UnauthenticatedError):
+        await service.authenticate(session.secret, "thief", NOW)
+    with pytest.raises(UnauthenticatedError):
+        await service.authenticate(session.secret, "key", NOW + 2)
+
+
+class Counting(ProcessAttestor):
+    """Counts its judgements."""
+
+    judged = 0
+
+    async def _appraise(self, evidence: bytes, context: AppraisalContext) -> Appraisal:
+        self.judged += 1
+        return await super()._appraise(evidence, context)
+
+
+class Fickle(Counting):
+    """May judge otherwise the next time."""
+
+    repeatable = False
+
+
+@pytest.mark.parametrize(("attestor", "times"), [(Counting(), 1), (Fickle(), 2)], ids=["repeatable", "fickle"])
+async def test_what_is_always_judged_alike_is_judged_once(database: Database, attestor: Counting, times: int) -> None:
+    """Only for an attestor that says so; the judgement for a sidecar is none for anybody else."""
+    service = AttestationService(database, {"process": attestor})
+    shown = msgspec.json.encode(ProcessEvidence(uid=1000, gid=1000))
+    first = await service.appraise(shown, Origin.SIDECAR, NOW)
+    assert await service.appraise(shown, Origin.SIDECAR, NOW + 1) == first
+    assert attestor.judged == times
+    with pytest.raises(EvidenceRefusedError):
+        await service.appraise(shown, Origin.DIRECT, NOW)
