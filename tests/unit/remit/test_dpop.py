@@ -48,6 +48,28 @@ def test_urls_compare_normalised(url: str) -> None:
     _verify(_make(url=url))
 
 
+@pytest.mark.parametrize(
+    ("payload", "accepted"),
+    [
+        (f'{{"jti":"j","htm":"POST","htu":"{URL}","iat":{NOW}}}', True),
+        (f'{{ "iat": {NOW}, "htu": "{URL}", "htm": "POST", "jti": "j", "x": [true, null] }}', True),
+        (f'{{"jti":"j","htm":"GET","htm":"POST","htu":"{URL}","iat":{NOW}}}', False),
+        (f'{{"jti":"j","htm":"GET","\\u0068tm":"POST","htu":"{URL}","iat":{NOW}}}', False),
+        (f'{{"jti":"j","htm":"POST","htu":"{URL}","iat":{NOW}.0}}', False),
+        (f'{{"jti":"j","htm":"POST","htu":"{URL}","iat":true}}', False),
+    ],
+    ids=["as-remit-writes", "loosely-written", "repeated-name", "repeated-escaped-name", "float", "bool"],
+)
+def test_claims_have_one_reading(payload: str, accepted: bool) -> None:
+    """Any layout is read; a name that is there twice is refused, and so is a time that is no whole number."""
+    proof = sign_compact({"typ": "dpop+jwt", "alg": "ES256", "jwk": public_jwk(KEY)}, payload.encode(), KEY)
+    if accepted:
+        assert _verify(proof).jti == "j"
+    else:
+        with pytest.raises(ProofRefusedError):
+            _verify(proof)
+
+
 def test_urls_that_do_not_normalise_compare_exactly() -> None:
     """A URL that has no normal form here, with an encoded slash for one, still compares as text."""
     url = "https://issuer.example.org/a%2Fb"
