@@ -29,7 +29,7 @@ from attestors.procfs import ProcessStat, overflow_uid, parse_stat
 from remit.errors import UnavailableError
 
 _SO_PEERPIDFD = 77  # asm-generic/socket.h; the socket module has no name for it yet
-_CREDENTIALS = struct.Struct("3i")
+_CREDENTIALS = struct.Struct("iII")  # struct ucred
 _STAT_BYTES = 4096
 _FILE_BYTES = 1 << 16
 
@@ -41,6 +41,12 @@ class PeerSocket(Protocol):
 
     def getsockopt(self, level: int, optname: int, buflen: int, /) -> bytes:
         """As `socket.socket.getsockopt` with a buffer length."""
+
+
+def peer_ids(connection: PeerSocket) -> tuple[int, int]:
+    """The pid and effective uid of who connected, as of then (`SO_PEERCRED`, unix(7)); pid 0 in another pid namespace."""
+    pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return pid, uid
 
 
 class ProcessHandle:
@@ -73,14 +79,13 @@ class ProcessHandle:
             ProcessRefusedError: it has ended, is outside this pid or user namespace, or /proc does not show it.
             UnavailableError: there are no descriptors left to hold it with.
         """
-        size = _CREDENTIALS.size
-        pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        pid, uid = peer_ids(connection)
         if pid <= 0:
             raise ProcessRefusedError(
                 "the caller is in another pid namespace, so the kernel does not name it",
                 hint="run the sidecar in the host's pid namespace",
             )
-        return cls(pid, uid & 0xFFFFFFFF, _peer_pidfd(connection, pid))
+        return cls(pid, uid, _peer_pidfd(connection, pid))
 
     @classmethod
     def of_pid(cls, pid: int) -> Self:

@@ -6,16 +6,18 @@ sidecar is enrolled and knows the issuer's keys. An issuer that is away delays t
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import msgspec
 import structlog
 from aiohttp import web
-from grpclib.server import Server
 
 from attestors.executables import ExecutableReader
 from remit.errors import ConfigurationError, RemitError, UnavailableError
+from sidecar.admission import Admission
 from sidecar.batching import Batcher
 from sidecar.bundles import Bundles
 from sidecar.cache import AnswerCache
@@ -29,17 +31,20 @@ from sidecar.lanes import Lanes
 from sidecar.launches import Launches
 from sidecar.metrics import Metrics
 from sidecar.peer import Callers
+from sidecar.shares import Bounds, Shares, raise_descriptor_limit
 from sidecar.sockets import BACKLOG, ServedSocket
 from sidecar.state import Membership, StateDir
 from sidecar.tokens import Tokens
 from sidecar.trust import Trust
 from sidecar.upstream import IssuerClient
+from sidecar.workload_api.grpclib_private import GRPCServer
 from sidecar.workload_api.messages import PassThrough, encode_jwt_svids
 from sidecar.workload_api.service import WorkloadAPI
 
 _log = structlog.get_logger(__name__)
 
 _TIDY_SECONDS = 5.0
+_IDLE_SECONDS = 300.0  # for a connection to the Workload API on which nothing is asked and no stream is open
 _STREAMS_END_SECONDS = 0.2
 
 
@@ -60,7 +65,9 @@ class Sidecar:
         self._trust = Trust(config.issuer, self._bundles.update, poll_seconds=config.status_poll_seconds, tls=tls)
         executables = ExecutableReader()
         self._lanes = Lanes()
-        self._launches = Launches(executables, self._lanes)
+        bounds = Bounds.of(raise_descriptor_limit())
+        self._admission = Admission(Shares(bounds.connections), self._metrics.refused.inc)
+        self._launches = Launches(executables, self._lanes, Shares(bounds.launches))
         self._callers = Callers(executables, self._launches, self._lanes)
         self._batcher = Batcher(lambda body: self._post("/v1/issue", body), self._metrics.batches.observe)
         self._tokens = Tokens(
@@ -69,6 +76,8 @@ class Sidecar:
             self._trust,
             encode_grpc=encode_jwt_svids,
         )
+
+        self._tidied: list[Callable[[], None]] = [self._callers.sweep, self._tokens.tidy]
 
     @property
     def membership(self) -> Membership | None:
@@ -122,7 +131,8 @@ class Sidecar:
 
     async def _serve_workload_api(self, served: ServedSocket) -> None:
         service = WorkloadAPI(self._callers, self._tokens, self._bundles, self._trust, self._metrics)
-        server = Server([service], codec=PassThrough())
+        server = GRPCServer(service, PassThrough(), self._admission.gate)
+        self._tidied.append(partial(server.end_idle, _IDLE_SECONDS))
         await server.start(sock=served.socket, backlog=BACKLOG)
 
         async def stop() -> None:
@@ -143,7 +153,7 @@ class Sidecar:
         if runner.server is None:
             raise RuntimeError("a runner that is set up has a server")
         accepting = await asyncio.get_running_loop().create_server(
-            connections(runner.server), sock=served.socket, backlog=BACKLOG
+            partial(self._admission.gate, connections(runner.server)), sock=served.socket, backlog=BACKLOG
         )
         self._stack.callback(accepting.close)
 
@@ -163,8 +173,8 @@ class Sidecar:
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(_TIDY_SECONDS)
-            self._callers.sweep()
-            self._tokens.tidy()
+            for tidy in self._tidied:
+                tidy()
             self._metrics.connections.set(len(self._callers))
             self._metrics.launches.set(len(self._launches))
             self._metrics.cached.set(len(self._tokens))

@@ -32,10 +32,10 @@ from sidecar.child_files import FileVersion, read_script, version_of
 from sidecar.errors import OverloadedError
 from sidecar.file_rights import FileRights
 from sidecar.lanes import Lanes
+from sidecar.shares import Shares
 
 _START_SECONDS = 30.0
 _WAIT_SECONDS = 2.0
-_MAX_PER_UID = 1024
 
 AbsolutePath = Annotated[str, Meta(pattern=r"\A/[^\x00]*\Z", max_length=4096)]
 Argument = Annotated[str, Meta(max_length=65536)]
@@ -83,9 +83,11 @@ class _Launch:
 class Launches:
     """The launches of the processes that live now."""
 
-    def __init__(self, executables: ExecutableReader, lanes: Lanes) -> None:
+    def __init__(self, executables: ExecutableReader, lanes: Lanes, shares: Shares) -> None:
+        """`shares` says how many launches of each user, the launcher's, may live."""
         self._executables = executables
         self._lanes = lanes
+        self._shares = shares
         self._by_process: dict[tuple[int, int], _Launch] = {}
         self._by_id: dict[str, _Launch] = {}
 
@@ -98,22 +100,19 @@ class Launches:
         Raises:
             InvalidInputError: `agent` is not an agent's name.
             ProcessRefusedError: `pid` is not a child of the launcher, belongs to somebody else, or a file is not there.
-            OverloadedError: that user has too many launches.
+            OverloadedError: that user has too many launches, or too much to look at.
         """
         if request.agent is not None:
             AgentName.parse(request.agent)
         if not all(is_plain(path) for path in (request.executable, request.script or "/")):
             raise InvalidInputError("a path of the launch is not printable", code="malformed_request")
         self._drop_overdue()
-        if sum(launch.facts.uid == launcher.uid for launch in self._by_id.values()) >= _MAX_PER_UID:
+        if not self._shares.take(launcher.uid):
             raise OverloadedError("too many launches of this user live", hint="wait until some have ended")
-        child = ProcessHandle.of_pid(request.pid)
         try:
-            _check_parent(launcher, child)
-            launch = await self._lanes.run(launcher.uid, partial(self._examine, launcher, child, request))
-            _check_parent(launcher, child)
+            launch = await self._look(launcher, request)
         except BaseException:
-            child.close()
+            self._shares.give_back(launcher.uid)
             raise
         self._keep(launch)
         return launch.id
@@ -171,6 +170,17 @@ class Launches:
                 "the launch of this process is not complete", code="launch_pending", hint="try again with a backoff"
             ) from error
 
+    async def _look(self, launcher: ProcessHandle, request: LaunchRequest) -> _Launch:
+        child = ProcessHandle.of_pid(request.pid)
+        try:
+            _check_parent(launcher, child)
+            launch = await self._lanes.run(launcher.uid, partial(self._examine, launcher, child, request))
+            _check_parent(launcher, child)
+        except BaseException:
+            child.close()
+            raise
+        return launch
+
     def _examine(self, launcher: ProcessHandle, child: ProcessHandle, request: LaunchRequest) -> _Launch:
         """In a thread: it hashes files."""
         executable = self._executables.read(launcher)
@@ -201,6 +211,7 @@ class Launches:
             return
         self._by_process.pop(launch.child.identity, None)
         asyncio.get_running_loop().remove_reader(launch.child.pidfd)
+        self._shares.give_back(launch.facts.uid)
         launch.close()
 
     def _drop_overdue(self) -> None:

@@ -23,6 +23,11 @@ class Metrics:
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
             registry=self.registry,
         )
+        self.refused = Counter(
+            "remit_sidecar_connections_refused",
+            "Connections refused because their user has its share",
+            registry=self.registry,
+        )
         self.cached = self._gauge("cached_answers", "Answers in the cache")
         self.connections = self._gauge("connections", "Callers held")
         self.launches = self._gauge("launches", "Processes alive that a launcher registered")

@@ -1,19 +1,26 @@
-"""The three places where grpclib offers no public way; its version is pinned in pyproject.toml, and tests fail when it moves.
+"""The four places where grpclib offers no public way; its version is pinned in pyproject.toml, and tests fail when it moves.
 
 - `transport_of`: the connection's transport, for the kernel's word on who is at the other end.
 - `receive`: one request message. grpclib's own `recv_message` reads whatever length the client announces, up to 4 GiB, into
   memory; any local user may connect.
 - `reply`: one unary reply. grpclib writes headers, message and trailers with a system call each, and each wakes the client;
   together they are one write, which pays for looking at the caller on every call.
+- `GRPCServer`: connections are let in or not, and end when nothing is asked on them. grpclib takes all and keeps them for ever.
 """
 
 import struct
-from asyncio import BaseTransport
+import time
+from asyncio import BaseTransport, Protocol
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from grpclib._typing import IServable
 from grpclib.const import Status
+from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError
-from grpclib.server import Stream
+from grpclib.protocol import H2Protocol
+from grpclib.server import Server, Stream
 
 MAX_MESSAGE_BYTES = 64 << 10
 _PREFIX = struct.Struct(">BI")
@@ -70,3 +77,39 @@ async def reply(stream: ServerStream, message: bytes) -> None:
     transport.write(connection.data_to_send())
     stream._send_initial_metadata_done = stream._send_message_done = True  # noqa: SLF001 - so that grpclib
     stream._send_trailing_metadata_done = True  # noqa: SLF001 - does not end it once more
+
+
+class GRPCServer(Server):
+    """A server of one service.
+
+    `gate` gives each connection what stands before it; what it is given makes the connection's own protocol.
+    """
+
+    def __init__(
+        self, service: IServable, codec: CodecBase, gate: Callable[[Callable[[], Protocol]], Protocol]
+    ) -> None:
+        super().__init__([service], codec=codec)
+        self._gate = gate
+        self._made: WeakKeyDictionary[H2Protocol, float] = WeakKeyDictionary()
+
+    def _protocol_factory(self) -> Protocol:  # type: ignore[override] # only `loop.create_server` uses it
+        return self._gate(self._make)
+
+    def _make(self) -> H2Protocol:
+        protocol = super()._protocol_factory()
+        self._made[protocol] = time.monotonic()
+        return protocol
+
+    def end_idle(self, seconds: float) -> None:
+        """End every connection without an open call or stream on which nothing was asked for so long.
+
+        It ends with GOAWAY (RFC 9113, section 6.8): a client connects anew for its next call, and loses none.
+        """
+        since = time.monotonic() - seconds
+        for protocol, made in list(self._made.items()):
+            connection = protocol.connection
+            asked = connection.last_data_received or made
+            if asked < since and not protocol.processor.streams and not connection.is_closing():
+                connection._connection.close_connection()  # noqa: SLF001 - see the module
+                connection.flush()
+                protocol.processor.close("idle")

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import resource
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,30 @@ from attestors.errors import ProcessRefusedError
 from attestors.executables import ExecutableReader
 from attestors.handle import ProcessHandle
 from attestors.process import collect
+from remit.errors import UnavailableError
 
 from .conftest import Caller
 
 Call = Callable[..., Caller]
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user or reuse a pid")
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[list[int]]:
+    """All descriptors that this process may have are taken; those in the list are spare."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 4, limits[1]))
+    spare: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                spare.append(os.dup(0))
+        yield spare
+    finally:
+        for descriptor in spare:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_the_caller_is_named_by_the_kernel(call: Call) -> None:
@@ -229,3 +250,22 @@ def test_old_kernels_fall_back_to_the_pid(call: Call, monkeypatch: pytest.Monkey
     with caller.handle() as handle:
         handle.recheck()
         assert handle.pid == caller.process.pid
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_running_out_of_descriptors_is_not_the_callers_fault(few_descriptors: list[int], left: int) -> None:
+    """Nothing is said about a process that cannot be looked at for lack of descriptors: try again later."""
+    for _ in range(left):
+        os.close(few_descriptors.pop())
+    with pytest.raises(UnavailableError) as error:
+        ProcessHandle.of_pid(os.getpid())
+    assert error.value.code == "overloaded"
+
+
+def test_a_held_process_without_descriptors_left_has_not_ended(call: Call, request: pytest.FixtureRequest) -> None:
+    """It can be checked, which needs none; to read more of it is for later."""
+    with call().handle() as handle:
+        request.getfixturevalue("few_descriptors")
+        handle.recheck()
+        with pytest.raises(UnavailableError, match="no file descriptors left"):
+            handle.read("status")

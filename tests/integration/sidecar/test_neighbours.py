@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -122,3 +123,35 @@ def test_a_launcher_learns_nothing_about_files_that_it_may_not_read(open_to_all:
     assert {text.replace(name, "…") for text, name in zip(said[1:], names[1:], strict=True)} == {
         "'…' is not a file of at most 64 MiB that the launcher may read"
     }
+
+
+CONNECT = """
+resource.setrlimit(resource.RLIMIT_NOFILE, [resource.getrlimit(resource.RLIMIT_NOFILE)[1]] * 2)
+held = []
+for number in range(int(sys.argv[1])):
+    held.append(socket.socket(socket.AF_UNIX))
+    held[-1].connect(sys.argv[2 + number % 2])
+print("connected", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def soft_limit() -> Iterator[None]:
+    """What is started now has the soft limit of descriptors that systems give by default."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.usefixtures("soft_limit")
+def test_a_user_who_connects_without_end_keeps_nobody_else_out(open_to_all: SidecarProcess) -> None:
+    """Its connections beyond its share are refused, on both sockets; the sidecar has descriptors left for others."""
+    sockets = [str(open_to_all.sockets / name) for name in ("workload.sock", "remit.sock")]
+    with stranger(sys.executable, CONNECT, "1400", *sockets) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "connected\n"
+        fetch(open_to_all, "https://api.example.com")
+        with open_to_all.http() as client:
+            assert "remit_sidecar_connections_refused_total 0.0" not in client.get("/metrics").text
