@@ -19,6 +19,7 @@ from remit.errors import (
     UnavailableError,
 )
 from remit.jose import strict_json
+from remit.reasons import reason_of
 
 MAX_ANSWER_BYTES: Final = 1 << 20
 SOCKET_NAME: Final = "remit.sock"
@@ -67,7 +68,7 @@ def exchange(path: str, method: str, target: str, body: object, *, timeout_secon
         answer = strict_json(response.read(MAX_ANSWER_BYTES + 1), max_bytes=MAX_ANSWER_BYTES)
     except (OSError, http.client.HTTPException, InvalidInputError) as error:
         hint = f"is the sidecar running, with its socket at {path}?"
-        raise UnavailableError(f"no answer from the sidecar: {error}", hint=hint) from error
+        raise UnavailableError(f"no answer from the sidecar: {reason_of(error)}", hint=hint) from error
     finally:
         connection.close()
     if response.status != http.HTTPStatus.OK:

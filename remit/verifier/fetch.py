@@ -5,13 +5,15 @@ A connection is kept between the polls. No validator is sent: a 304 would say no
 
 import http.client
 import ipaddress
-import socket
 import ssl
 from time import monotonic
 from typing import Final
 from urllib.parse import urlsplit
 
 from remit.errors import ConfigurationError, UnavailableError
+from remit.reasons import reason_of
+from remit.verifier.addresses import Addresses
+from remit.verifier.connection import BoundedConnection
 
 MAX_DOCUMENT_BYTES: Final = 512 * 1024
 
@@ -57,9 +59,10 @@ class Fetcher:
         parts = urlsplit(origin)
         self._origin = origin
         self._host = parts.hostname or ""
-        self._port = parts.port
         self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
-        self._connection: _BoundedConnection | None = None
+        self._port = parts.port or (443 if self._tls else 80)
+        self._addresses = Addresses(self._host, self._port)
+        self._connection: BoundedConnection | None = None
 
     def get(self, url: str, *, seconds: float, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes:
         """The body of `url`, which must be of this origin.
@@ -98,107 +101,22 @@ class Fetcher:
     def _exchange(self, path: str, deadline: float, max_bytes: int) -> bytes:
         connection = self._connection
         if connection is None:
-            connection = self._connection = _BoundedConnection(self._host, self._port, self._tls)
+            connection = self._connection = BoundedConnection(self._host, self._port, self._addresses, self._tls)
         connection.deadline = deadline
         try:
             connection.request("GET", path, headers=_HEADERS)
             body = _read(connection.getresponse(), max_bytes)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, TimeoutError) and connection.address is not None:
+                self._addresses.failed(connection.address)
             self.close()
             raise
+        if connection.address is not None:
+            self._addresses.answered(connection.address)
         return body
 
     def _unavailable(self, url: str, error: Exception) -> UnavailableError:
-        return UnavailableError(f"cannot fetch {url}: {str(error) or type(error).__name__}")
-
-
-class _BoundedConnection(http.client.HTTPConnection):
-    """A connection on which every wait ends at `deadline` (of the monotonic clock)."""
-
-    def __init__(self, host: str, port: int | None, tls: ssl.SSLContext | None) -> None:
-        super().__init__(host, port or (443 if tls else 80))
-        self._server_name = host
-        self._tls_context = tls
-        self.deadline = 0.0
-
-    def connect(self) -> None:
-        sock = socket.create_connection((self.host, self.port), self.remaining())
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls_context is not None:
-                sock.settimeout(self.remaining())
-                sock = self._tls_context.wrap_socket(sock, server_hostname=self._server_name)
-        except BaseException:
-            sock.close()
-            raise
-        self.sock = _BoundedSocket(sock, self)
-
-    def remaining(self) -> float:
-        """The seconds that are left; raises `TimeoutError` when none are."""
-        left = self.deadline - monotonic()
-        if left <= 0:
-            raise TimeoutError("no complete answer in time")
-        return left
-
-
-class _BoundedSocket:
-    """The part of a socket that `http.client` uses, where one slow byte at a time does not extend the wait."""
-
-    def __init__(self, sock: socket.socket, connection: _BoundedConnection) -> None:
-        self._sock = sock
-        self._connection = connection
-
-    def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(self._connection.remaining())
-        self._sock.sendall(data)
-
-    def makefile(self, _mode: str) -> "_BoundedReader":
-        return _BoundedReader(self._sock, self._connection)
-
-    def close(self) -> None:
-        self._sock.close()
-
-
-class _BoundedReader:
-    """The part of a file that `http.client` reads from.
-
-    Not an `io.BufferedReader`: that has a lock, which the refreshing thread may hold at the moment of a fork, and then the child
-    waits for it for ever as soon as it drops the connection.
-    """
-
-    def __init__(self, sock: socket.socket, connection: _BoundedConnection) -> None:
-        self._sock = sock
-        self._connection = connection
-        self._buffer = bytearray()
-
-    def readline(self, limit: int) -> bytes:
-        """Up to and with the next line feed, at most `limit` bytes; less at the end."""
-        while (end := self._buffer.find(b"\n")) < 0 and len(self._buffer) < limit and self._receive():
-            pass
-        return self._take(limit if end < 0 else min(end + 1, limit))
-
-    def read(self, size: int) -> bytes:
-        """Exactly `size` bytes; less at the end."""
-        while len(self._buffer) < size and self._receive():
-            pass
-        return self._take(size)
-
-    def flush(self) -> None:
-        """Nothing is written here."""
-
-    def close(self) -> None:
-        """Closing is the connection's."""
-
-    def _receive(self) -> bool:
-        self._sock.settimeout(self._connection.remaining())
-        received = self._sock.recv(_CHUNK)
-        self._buffer += received
-        return bool(received)
-
-    def _take(self, size: int) -> bytes:
-        taken = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return taken
+        return UnavailableError(f"cannot fetch {url}: {reason_of(error)}")
 
 
 def _read(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
