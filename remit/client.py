@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from remit.errors import InvalidInputError, RefusedError, UnavailableError
+from remit.forking import renew_after_fork
 from remit.ids import SPIFFEID, AgentName, TrustDomain
 from remit.scope import SpendScope
 from remit.sidecar_socket import exchange, find_socket
@@ -147,6 +148,7 @@ class Client:
         self._clock = clock
         self._slots: OrderedDict[TokenRequest, _Slot] = OrderedDict()
         self._lock = Lock()
+        renew_after_fork(self)
 
     def token(
         self,
@@ -197,6 +199,12 @@ class Client:
     def identity(self) -> Identity:
         """Who this process is to the sidecar; raises as `fetch` does."""
         return _identity(self._exchange("GET", "/v1/identity", None))
+
+    def after_fork(self) -> None:
+        """See `remit.forking`; the child goes on with the tokens that are held, and fetches on its own."""
+        self._lock = Lock()
+        for slot in self._slots.values():
+            slot.lock = Lock()
 
     def _renewed(self, request: TokenRequest, slot: _Slot) -> AgentToken:
         held, now = slot.token, self._clock()

@@ -5,6 +5,7 @@ from threading import Lock
 
 from remit.dpop import Proof
 from remit.errors import ProofRefusedError
+from remit.forking import renew_after_fork
 
 
 class ReplayCache:
@@ -19,6 +20,7 @@ class ReplayCache:
         self._seen: set[tuple[str, str]] = set()
         self._ends: list[tuple[int, tuple[str, str]]] = []
         self._lock = Lock()
+        renew_after_fork(self)
 
     def use(self, proof: Proof, *, now: int) -> None:
         """Use up `proof`, which was verified at `now` (unix seconds).
@@ -38,5 +40,5 @@ class ReplayCache:
             heapq.heappush(self._ends, (proof.valid_until, key))
 
     def after_fork(self) -> None:
-        """In a forked child: another thread of the parent may have held the lock, and is not here to release it."""
+        """See `remit.forking`; what was remembered stays."""
         self._lock = Lock()

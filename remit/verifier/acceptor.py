@@ -31,7 +31,6 @@ class Acceptor:
         self._rules = Rules(_audiences(audience), leeway, max_lifetime)
         self._replays = ReplayCache()
         self._outcomes = Outcomes(None, _REMEMBERED_TOKENS)
-        watch.call_after_fork(self._replays.after_fork)
 
     def verify(
         self, token: str, *, proof: str | None = None, method: str | None = None, url: str | None = None

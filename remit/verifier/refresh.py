@@ -136,7 +136,10 @@ class Refresher:
         poll_interval: float,
         max_staleness: float,
     ) -> None:
-        """Read `readers` every `poll_interval` seconds; hand what is known to `publish` after each issuer's turn."""
+        """Read `readers` every `poll_interval` seconds; hand what is known to `publish` after each issuer's turn.
+
+        Nothing is published before every issuer is loaded.
+        """
         self._readers = readers
         self._publish = publish
         self._poll_interval = poll_interval
@@ -151,21 +154,18 @@ class Refresher:
         self._thread = threading.Thread(target=self._run, name="remit-verifier", daemon=True)
 
     def start(self, seconds: float) -> None:
-        """Start, and return when every issuer is loaded.
-
-        Raises:
-            UnavailableError: one is not after `seconds`; the thread has ended then.
-        """
+        """Start the thread; all issuers' first loads together are meant to take at most `seconds`."""
         self._first_budget = max(self._budget, seconds / 2 / len(self._readers))
         self._thread.start()
-        if not self._loaded.wait(seconds):
-            self.stop()
-            missing = [reader.issuer for reader in self._readers if reader.issuer not in self._complete]
-            why = "; ".join(f"{issuer}: {self._failures.get(issuer, 'no answer yet')}" for issuer in missing)
-            raise UnavailableError(
-                f"not loaded within {seconds:g} s: {why}",
-                hint="check that the issuer runs and that its url is right",
-            )
+
+    def loads_within(self, seconds: float) -> bool:
+        """Wait for at most `seconds`; whether every issuer is loaded, and so something is published."""
+        return self._loaded.wait(seconds)
+
+    def missing(self) -> str:
+        """Which issuers are not loaded, and why, in words."""
+        missing = [reader.issuer for reader in self._readers if reader.issuer not in self._complete]
+        return "; ".join(f"{issuer}: {self._failures.get(issuer, 'no answer yet')}" for issuer in missing)
 
     def stop(self) -> None:
         """End the thread and wait for it."""
@@ -203,8 +203,8 @@ class Refresher:
             self._failed(reader.issuer, str(error))
         else:
             self._recovered(reader.issuer)
-        self._publish([reader.state for reader in self._readers if reader.state is not None])
         if len(self._complete) == len(self._readers):
+            self._publish([reader.state for reader in self._readers if reader.state is not None])
             self._loaded.set()
 
     def _failed(self, issuer: str, why: str) -> None:

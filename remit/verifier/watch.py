@@ -1,20 +1,23 @@
 """Watching issuers: started and stopped, shared by verifiers, and begun anew in the child after a fork."""
 
-import os
+import asyncio
 import ssl
 import threading
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from time import monotonic
 from typing import Final
 
 from remit.credential import StatusReference
 from remit.errors import ConfigurationError, StaleError, UnavailableError
+from remit.forking import renew_after_fork
 from remit.verifier.core import check_status
 from remit.verifier.fetch import check_origin
 from remit.verifier.refresh import IssuerReader, Refresher, read_clocks
 from remit.verifier.state import IssuerState, Snapshot
 
 _NOTHING: Final = Snapshot()
+_LOOP_SECONDS: Final = 1.0
+_HINT: Final = "check that the issuer runs and that its url is right"
 
 
 class IssuerWatch:
@@ -61,19 +64,26 @@ class IssuerWatch:
         ]
         self._refresher: Refresher | None = None
         self._forked = False
+        self._patience_ends = 0.0
         self._lock = threading.Lock()
-        self._renewals: list[weakref.WeakMethod[Callable[[], None]]] = []
-        _watches.add(self)
+        renew_after_fork(self)
 
     def start(self) -> None:
-        """Load the first state and keep it fresh; does nothing when it runs already.
+        """Load the first state and keep it fresh; where it runs already, this waits at most for its first load.
 
         Raises:
             UnavailableError: an issuer could not be loaded within `start_timeout`.
         """
         with self._lock:
-            if self._refresher is None:
-                self._start()
+            running, loaded = self._refresher, False
+            refresher = running or self._begin()
+        try:
+            loaded = refresher.loads_within(self._start_timeout)
+        finally:
+            if running is None and not loaded:
+                self._abandon(refresher)
+        if not loaded:
+            raise UnavailableError(f"not loaded within {self._start_timeout:g} s: {refresher.missing()}", hint=_HINT)
 
     def stop(self) -> None:
         """Forget everything and end the thread."""
@@ -84,23 +94,24 @@ class IssuerWatch:
             self.snapshot = _NOTHING
 
     def loaded(self) -> Snapshot:
-        """What is known now; in a forked child this loads it first.
+        """What is known now.
+
+        In a forked child the first call begins to load and waits for that, at most `start_timeout`, or a second where the
+        thread runs an event loop, which stands still meanwhile; whoever calls by then waits no longer than that. From then on
+        a call is refused at once until the issuer has answered. To wait without holding up a loop, or before the first
+        request, call `start` in the child: `await asyncio.to_thread(verifier.watch.start)`.
 
         Raises:
-            StaleError: nothing is known: not started, or the load failed.
+            StaleError: nothing is known: not started, or not loaded yet.
         """
         snapshot = self.snapshot
-        return snapshot if snapshot is not _NOTHING else self._load_after_fork()
+        return snapshot if snapshot is not _NOTHING else self._first_load()
 
     def nudge(self) -> None:
         """Refresh soon, keys included; heeded at most once a second."""
         refresher = self._refresher
         if refresher is not None:
             refresher.nudge()
-
-    def call_after_fork(self, method: Callable[[], None]) -> None:
-        """In a forked child, call this bound method for as long as its object lives; it is to renew its locks."""
-        self._renewals.append(weakref.WeakMethod(method))
 
     def check_status(self, status: StatusReference) -> None:
         """Check the status of a grant by its list and index, as for a token that is kept and will be handed out again.
@@ -113,53 +124,52 @@ class IssuerWatch:
         """
         check_status(status, self.loaded().lists.get(status.uri), read_clocks())
 
-    def _start(self) -> None:
-        refresher = Refresher(
-            self._readers, self._publish, poll_interval=self._poll_interval, max_staleness=self._max_staleness
-        )
-        try:
-            refresher.start(self._start_timeout)
-        except UnavailableError:
-            self.snapshot = _NOTHING
-            raise
-        self._refresher = refresher
-        self._forked = False
-
-    def _publish(self, states: Sequence[IssuerState]) -> None:
-        self.snapshot = Snapshot(states, self.snapshot)
-
-    def _load_after_fork(self) -> Snapshot:
-        with self._lock:
-            if self._forked:
-                try:
-                    self._start()
-                except UnavailableError as error:
-                    raise StaleError(error.detail, hint=error.hint) from error
-            if self._refresher is None:
-                raise StaleError(
-                    "the verifier is not started", code="verifier_not_started", hint="enter it: with remit.Verifier(…)"
-                )
-            return self.snapshot
-
-    def _after_fork(self) -> None:
-        """In the child: threads did not survive and connections are the parent's, so nothing counts until loaded anew."""
+    def after_fork(self) -> None:
+        """In the child connections are the parent's and its thread is not there: nothing counts until loaded anew."""
         self._forked = self._forked or self._refresher is not None
         self._refresher = None
         self._lock = threading.Lock()
         self.snapshot = _NOTHING
         for reader in self._readers:
             reader.forget()
-        for reference in self._renewals:
-            if (method := reference()) is not None:
-                method()
+
+    def _begin(self) -> Refresher:
+        """Start the thread; the lock is held."""
+        refresher = Refresher(
+            self._readers, self._publish, poll_interval=self._poll_interval, max_staleness=self._max_staleness
+        )
+        refresher.start(self._start_timeout)
+        self._refresher = refresher
+        return refresher
+
+    def _abandon(self, refresher: Refresher) -> None:
+        with self._lock:
+            refresher.stop()
+            if self._refresher is refresher:
+                self._refresher, self.snapshot = None, _NOTHING
+
+    def _publish(self, states: Sequence[IssuerState]) -> None:
+        self.snapshot = Snapshot(states, self.snapshot)
+
+    def _first_load(self) -> Snapshot:
+        with self._lock:
+            refresher = self._refresher
+            if refresher is None and self._forked:
+                self._patience_ends = monotonic() + (_LOOP_SECONDS if _on_event_loop() else self._start_timeout)
+                refresher = self._begin()
+        if refresher is None:
+            hint = "enter it: with remit.Verifier(…)"
+            raise StaleError("the verifier is not started", code="verifier_not_started", hint=hint)
+        refresher.loads_within(self._patience_ends - monotonic())
+        snapshot = self.snapshot
+        if snapshot is _NOTHING:
+            raise StaleError(f"not loaded yet: {refresher.missing()}", hint=_HINT)
+        return snapshot
 
 
-_watches: Final[weakref.WeakSet[IssuerWatch]] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for watch in tuple(_watches):
-        watch._after_fork()  # noqa: SLF001  # the module's own hook, not for callers
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
+def _on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,6 +1,7 @@
 """The agent's client against a sidecar on a real Unix socket."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from remit.client import Client, Identity
 from remit.errors import ConfigurationError, RefusedError, ScopeRefusedError, UnavailableError
 from remit.ids import AgentName, TrustDomain
 from remit.scope import SpendScope
+from tests.fakes.forking import in_child
 from tests.fakes.sidecar import FakeSidecar, run_fake_sidecar
 
 AUDIENCE = "https://api.example.com"
@@ -109,7 +111,7 @@ def test_outlives_the_sidecar(tmp_path: Path, clock: Clock) -> None:
         clock.now = moment
         assert client.token(AUDIENCE).token == "secret-1"
     clock.now = 1300.0
-    with pytest.raises(UnavailableError, match="sidecar"):
+    with pytest.raises(UnavailableError, match=r"^no answer from the sidecar: connection refused \(is"):
         client.token(AUDIENCE)
 
 
@@ -175,6 +177,19 @@ def test_answers_that_make_no_sense(sidecar: FakeSidecar, client: Client, raw: b
     sidecar.raw = raw
     with pytest.raises(UnavailableError):
         client.token(AUDIENCE)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # Python 3.12: that is what is tested
+def test_no_lock_stays_locked_in_a_forked_child(sidecar: FakeSidecar, client: Client, clock: Clock) -> None:
+    """Other threads of the parent were fetching at the moment of the fork; the child goes on and fetches on its own."""
+    held = client.token(AUDIENCE)
+    clock.now, sidecar.issued_at, sidecar.serial = 1300.0, 1300, 2
+    locks = [client._lock, *(slot.lock for slot in client._slots.values())]
+    with ExitStack() as stack:
+        for lock in locks:
+            stack.enter_context(lock)
+        tokens = in_child(lambda: [client.token(AUDIENCE).token, client.token(AUDIENCE, task="other").token])
+    assert (held.token, tokens) == ("secret-1", ["secret-2"] * 2)
 
 
 def test_forget(sidecar: FakeSidecar, client: Client) -> None:

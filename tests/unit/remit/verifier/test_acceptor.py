@@ -43,9 +43,6 @@ class _Watch:
     def loaded(self):
         return self.snapshot
 
-    def call_after_fork(self, method):
-        pass
-
     def nudge(self):
         self.nudges += 1
 
