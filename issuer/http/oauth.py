@@ -38,6 +38,7 @@ _OAUTH_CODES: Final = {
     "invalid_scope": "invalid_scope",
     "invalid_target": "invalid_target",
     "scope_too_wide": "invalid_authorization_details",
+    "scope_too_large": "invalid_authorization_details",
     "invalid_authorization_details": "invalid_authorization_details",
     "overloaded": "temporarily_unavailable",
     "storage_unavailable": "temporarily_unavailable",

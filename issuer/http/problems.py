@@ -52,6 +52,7 @@ _STATUS: Final = {
     "agent_not_active": 403,
     "ambiguous_agent": 403,
     "scope_too_wide": 403,
+    "scope_too_large": 403,
     "not_found": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,

@@ -11,9 +11,16 @@ import msgspec
 
 from issuer.issuance.model import Decision
 from issuer.status.model import StatusIndex
+from remit.errors import ScopeRefusedError
 from remit.ids import AgentName, TrustDomain
 
 _json: Final = msgspec.json.Encoder().encode
+MAX_TOKEN_BYTES: Final = 8192
+"""The largest token that verifiers of Remit take."""
+_HEADER_AND_SIGNATURE: Final = 256
+"""More than the header (with a key id of 43 characters), the signature and two dots take."""
+_SURELY_FITS: Final = 3072
+"""With so many bytes of scope, audience and names, the rest of the claims (the issuer's URL, twice) has room enough."""
 _SHARED: Final = 16_384
 """Most grants whose shared part is remembered."""
 
@@ -38,6 +45,23 @@ class ClaimsWriter:
         head, tail = self._shared(basis.entry.agent, basis.grant.task, basis.scope, basis.index)
         times = b',"iat":%d,"nbf":%d,"exp":%d,"jti":"' % (decision.issued_at, decision.issued_at, decision.expires_at)
         return b"".join((head, _json(decision.request.audience), times, jti.encode(), tail))
+
+    def fitting(self, decision: Decision) -> Decision:
+        """Return `decision` when verifiers take a token of its size.
+
+        Raises:
+            ScopeRefusedError: they would not (`scope_too_large`).
+        """
+        basis, audience = decision.basis, decision.request.audience
+        if len(basis.scope) + len(audience) + 2 * len(basis.entry.agent) > _SURELY_FITS:
+            size = len(self.write(decision, jti="0" * 32))
+            if -(-size * 4 // 3) + _HEADER_AND_SIGNATURE > MAX_TOKEN_BYTES:
+                raise ScopeRefusedError(
+                    f"the token would be larger than the {MAX_TOKEN_BYTES} bytes that verifiers take",
+                    code="scope_too_large",
+                    hint="ask for less of the spend scope, or give the audience a shorter name",
+                )
+        return decision
 
     def _encode_shared(self, agent: str, task: str | None, scope: bytes, index: StatusIndex) -> tuple[bytes, bytes]:
         """What comes before the audience, and what comes after the `jti`."""

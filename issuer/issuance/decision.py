@@ -9,7 +9,9 @@ from msgspec import Struct
 from attestors.errors import EvidenceRefusedError
 from issuer.errors import NotEntitledError
 from issuer.issuance.model import Basis, Decision, Entitlement, HeldGrant, IssuanceRequest, Link, Opening
+from issuer.registry.requests import MAX_SCOPE_BYTES
 from issuer.registry.state import State, effective
+from remit.errors import ScopeRefusedError
 from remit.scope import SpendScope
 
 _SHORTEST_SECONDS: Final = 3
@@ -106,9 +108,17 @@ def narrowed(scope: str, funding: Literal["jit", "standing"], requested: SpendSc
     """A grant's spend scope, its funding named, narrowed to what was asked; encoded.
 
     Raises:
-        ScopeRefusedError: more was asked for than the grant allows (`scope_too_wide`).
+        ScopeRefusedError: more was asked for than the grant allows (`scope_too_wide`), or in too many words
+            (`scope_too_large`).
     """
-    return replace(SpendScope.parse(scope), funding=funding).narrow(requested).encode()
+    encoded = replace(SpendScope.parse(scope), funding=funding).narrow(requested).encode()
+    if len(encoded) > MAX_SCOPE_BYTES:
+        raise ScopeRefusedError(
+            f"the spend scope takes more than {MAX_SCOPE_BYTES} bytes, too much for a token",
+            code="scope_too_large",
+            hint="name less: a location that ends in / covers all below it",
+        )
+    return encoded
 
 
 def _opening(entitlement: Entitlement, standing: HeldGrant, task: str, sidecar: Link | None) -> Opening:

@@ -107,7 +107,7 @@ class IssuanceService:
 
         Returns:
             For each request its credentials, or the error that says why there are none: `NotEntitledError`,
-            `ScopeRefusedError` (`scope_too_wide`), `AuthorityChangedError`, `UnauthenticatedError` (an inactive sidecar),
+            `ScopeRefusedError` (`scope_too_wide`, `scope_too_large`), `AuthorityChangedError`, `UnauthenticatedError` (an inactive sidecar),
             `EvidenceRefusedError` (`evidence_replayed`, `evidence_expired`).
 
         Raises:
@@ -138,7 +138,7 @@ class IssuanceService:
         refused: list[tuple[_Pending, RemitError]] = []
         for item, verdict in zip(items, verdicts, strict=True):
             try:
-                decisions = [date(item.request, basis, terms) for basis in _bases(verdict)]
+                decisions = [self._claims.fitting(date(item.request, basis, terms)) for basis in _bases(verdict)]
             except RemitError as error:
                 refused.append((item, error))
                 continue

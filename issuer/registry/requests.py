@@ -24,6 +24,9 @@ MAX_SUB_AGENT_DEPTH: Final = 5
 EMPTY_SCOPE: Final = SpendScope().encode()
 """The spend scope that restricts nothing."""
 
+MAX_SCOPE_BYTES: Final = 4096
+"""The largest spend scope that is granted: in a token, encoded, it leaves room for the rest below what verifiers take."""
+
 _TASK_RE: Final = re.compile(r"[A-Za-z0-9._~:@/+=-]{1,128}", re.ASCII)
 
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -36,6 +39,14 @@ GrantLife = Annotated[int, msgspec.Meta(ge=1, le=315_360_000)]
 def parse_agent(text: str) -> AgentName:
     """As `AgentName.parse`, remembered: the records of an import name the same agents, and several steps need the name."""
     return AgentName.parse(text)
+
+
+def _refuse_large(scope: SpendScope) -> None:
+    if len(scope.encode()) > MAX_SCOPE_BYTES:
+        raise InvalidInputError(
+            f"the spend scope takes more than {MAX_SCOPE_BYTES} bytes, too much for a token",
+            hint="name less: a location that ends in / covers all below it, a list that is left out restricts nothing",
+        )
 
 
 def check_task(text: str) -> str:
@@ -112,7 +123,7 @@ class NewGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _checked("agent", parse_agent, self.agent)
         if self.task is not None:
             _checked("task", check_task, self.task)
-        SpendScope.parse(bytes(self.scope))
+        _refuse_large(self.spend_scope)
         _printable(owner=self.owner)
 
     @property

@@ -110,6 +110,7 @@ FIELDS = [
     ("/grants", {"scope": {}}),
     ("/grants", {"scope": {"type": "agent_spend", "version": 1, "colour": "red"}}),
     ("/grants", {"scope": {"type": "agent_spend", "version": 2}}),
+    ("/grants", {"scope": {"type": "agent_spend", "version": 1, "tools": [f"{number:040}" for number in range(100)]}}),
     ("/grants", {"scope": {"type": "agent_spend", "version": 1, "spend_limits": [{"amount": 1.5}]}}),
     ("/join-tokens", {"ttl_seconds": 0}),
     ("/join-tokens", {"ttl_seconds": 10**9}),

@@ -10,10 +10,12 @@ from issuer.audit.model import AuditQuery, Outcome
 from issuer.audit.pacing import BURST, INTERVAL_MS
 from issuer.errors import NotEntitledError, UnauthenticatedError
 from issuer.issuance import Caller
+from issuer.issuance.claims import MAX_TOKEN_BYTES
 from issuer.keys import Purpose
 from remit.errors import RemitError, ScopeRefusedError
 from remit.jose import PublicKey, parse_unverified
 from remit.scope import SpendScope
+from remit.verifier import core as core_of_verifier
 from tests.fakes.issuing import AUDIENCE, MAX_OPEN_TASKS, NOW, open_core, request
 
 UID = "unix:uid:1000"
@@ -207,6 +209,27 @@ async def test_a_token_is_narrowed_to_what_was_asked(core):
     assert (detail["models"], detail["actions"]) == (["a"], ["invoke"])
     error = await refusal(core, request(UID, scope=SpendScope(models=("c",))))
     assert (type(error), error.code) == (ScopeRefusedError, "scope_too_wide")
+
+
+async def test_a_token_is_never_larger_than_verifiers_take(core):
+    """A scope that is narrowed to many words is refused, a task is not opened with it, and so is a long audience beside it."""
+    assert MAX_TOKEN_BYTES == core_of_verifier.MAX_TOKEN_BYTES
+    await core.register("acme/planner", UID)
+    large = SpendScope(tools=tuple(f"tool-{number:040}" for number in range(100)))
+    for task in (None, "task-81"):
+        assert (await refusal(core, request(UID, scope=large, task=task))).code == "scope_too_large"
+    assert not await core.audit.query(AuditQuery(kind="grant.open"))
+    fits = SpendScope(tools=tuple(f"tool-{number:040}" for number in range(80)))
+    credential = await issue_one(core, request(UID, scope=fits))
+    assert 5000 < len(credential.token) < MAX_TOKEN_BYTES
+    lengths = []
+    for more in range(1200, 2000, 10):
+        (outcome,) = await issue(core, request(UID, scope=fits, audience="https://a/" + "b" * more))
+        if isinstance(outcome, RemitError):
+            assert outcome.code == "scope_too_large"
+        else:
+            lengths.append(len(outcome[0].token))
+    assert MAX_TOKEN_BYTES - 100 < max(lengths) <= MAX_TOKEN_BYTES
 
 
 async def test_a_task_opens_one_grant_under_the_standing_one(core):
