@@ -23,7 +23,8 @@ class Verifier(Acceptor):
             credential = verifier.verify(token)
 
     `async with` does the same without blocking the event loop. Constructing starts nothing; entering loads the first state or
-    raises `UnavailableError`. A forked child loads anew at its first `verify`. Safe for threads.
+    raises `UnavailableError`. A forked child loads anew at its first `verify`, which waits for that
+    (see `IssuerWatch.loaded`). Safe for threads.
     """
 
     def __init__(
