@@ -146,7 +146,7 @@ class AttestationService:
             raise EvidenceRefusedError(f"the evidence is larger than {_MAX_EVIDENCE_BYTES} bytes")
         try:
             name = self._decoder.decode(evidence).attestor
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:  # bytes that nobody has read so far
             raise EvidenceRefusedError("the evidence is not an object with an attestor") from error
         attestor = self._attestor(name)
         appraisal = await attestor.appraise(evidence, AppraisalContext(now, origin))
