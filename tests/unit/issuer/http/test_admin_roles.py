@@ -23,7 +23,7 @@ ROUTES = [
     ("GET", "/entries", None, EVERYONE),
     ("GET", "/grants", None, EVERYONE),
     ("GET", "/audit", None, EVERYONE),
-    ("GET", "/status", None, EVERYONE),
+    ("GET", "/status", None, UNLIMITED),
     ("GET", "/sidecars", None, UNLIMITED),
     ("GET", "/operators", None, UNLIMITED),
     ("POST", "/resolve", {"what": "acme/planner"}, EVERYONE),
