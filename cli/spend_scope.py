@@ -11,6 +11,7 @@ import typer
 from remit.amounts import Amount
 from remit.errors import InvalidInputError
 from remit.limits import Interval, SpendLimit
+from remit.reasons import reason_of
 from remit.scope import SpendScope
 
 Limits = Annotated[
@@ -60,7 +61,7 @@ def read_scope(path: Path) -> dict[str, object]:
     try:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
-        raise InvalidInputError(f"cannot read the scope file {path}: {(error.strerror or 'error').lower()}") from None
+        raise InvalidInputError(f"cannot read the scope file {path}: {reason_of(error)}") from None
     try:
         return SpendScope.parse(content).to_wire()
     except InvalidInputError as error:
@@ -80,21 +81,13 @@ def parse_limit(text: str) -> SpendLimit:
 
 
 def describe_scope(wire: object) -> str:
-    """The wire form as people read it: `20 USD daily; locations https://…`; as JSON when it is none that this version knows."""
+    """The wire form as people read it, on one line; as JSON when it is none that this version knows."""
+    encoded = msgspec.json.encode(wire)
     try:
-        scope = SpendScope.parse(msgspec.json.encode(wire))
+        return str(SpendScope.parse(encoded))
     except InvalidInputError:
-        return msgspec.json.encode(wire).decode()
-    lists = {name: getattr(scope, name) for name in ("locations", "actions", "models", "tools")}
-    said = [f"{name} {', '.join(names) or 'none'}" for name, names in lists.items() if names is not None]
-    if scope.spend_limits is not None:
-        said.insert(0, ", ".join(str(limit) for limit in scope.spend_limits) or "no spending")
-    return "; ".join(said) or "unrestricted"
+        return encoded.decode()
 
 
 def _listed(names: list[str] | None) -> tuple[str, ...] | None:
     return tuple(names) if names else None
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()

@@ -17,6 +17,7 @@ from remit.limits import SpendLimit
 from remit.locations import LocationSet, normalise_location
 from remit.narrowing import Names, excess_limits, excess_locations, excess_names, inherit_limits
 from remit.scope_wire import DETAIL_TYPE, Funding, LimitWire, ScopeWire, decode_scope, encode_scope
+from remit.scope_words import describe
 
 MAX_ENTRIES: Final = 256
 """The most entries in any one list of a scope."""
@@ -73,6 +74,16 @@ class SpendScope:
     def encode(self) -> bytes:
         """The wire form as JSON: one scope has one encoding."""
         return encode_scope(self._wire())
+
+    def __str__(self) -> str:
+        """On one line, in words: `invoke on https://api.example.com/v1/ with model-a; 20 USD daily`."""
+        return describe(
+            actions=self.actions,
+            locations=self.locations,
+            models=self.models,
+            tools=self.tools,
+            spend_limits=self.spend_limits,
+        )
 
     def permits(
         self,

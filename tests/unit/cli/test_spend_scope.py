@@ -73,14 +73,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     ("more", "said"),
     [
         ({}, "unrestricted"),
-        ({"actions": []}, "actions none"),
+        ({"actions": []}, "nothing (no actions)"),
         ({"spend_limits": []}, "no spending"),
         (
             {
                 "locations": ["https://a.example/"],
                 "spend_limits": [{"amount": 5, "unit": "requests", "decimals": 0, "interval": "rolling", "period": 60}],
             },
-            "5 requests rolling 60 s; locations https://a.example/",
+            "anything on https://a.example/; 5 requests rolling 60 s",
         ),
         ({"novelty": 1}, '{"type":"agent_spend","version":1,"novelty":1}'),
     ],
