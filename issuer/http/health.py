@@ -19,7 +19,8 @@ def routes(services: Services, gate: OperatorGate) -> Iterable[web.RouteDef]:
         return answer({"status": "live"})
 
     async def ready(_request: web.Request) -> web.Response:
-        """Ready is who could issue: the database answers, and a key is active."""
+        """Ready is who could issue: the database answers from its pages, and a key is active."""
+        await services.statuses.head()
         services.keys.signer(Purpose.TOKEN, now=await services.database.now())
         return answer({"status": "ready"})
 

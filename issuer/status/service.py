@@ -33,6 +33,10 @@ class StatusLists:
         ended_after = await self._database.now() - _OUTLIVES_TOKENS_SECONDS
         return await self._database.read(lambda tx: store.announced(tx, ended_after))
 
+    async def head(self) -> int:
+        """The sequence number of the last change of any value."""
+        return await self._database.read(store.head)
+
     async def snapshot(self, number: int) -> ListSnapshot:
         """One list as it is now, no change up to its `seq` missing.
 
