@@ -11,7 +11,7 @@ Beside RFC 8693's parameters it takes `authorization_details` (RFC 9396: one `ag
 Parameters that it does not know are ignored, as RFC 6749 section 3.2 demands.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -29,6 +29,7 @@ from issuer.http.requests import read_body
 from issuer.http.scopes import parse_details
 from issuer.issuance import Caller, IssuanceRequest, IssuedCredential
 from issuer.services import Services
+from issuer.storage import StorageError
 from remit.errors import InvalidInputError, RemitError
 from remit.ids import AgentName
 
@@ -80,10 +81,18 @@ class _TokenEndpoint:
             await self._record(error)
             return oauth_error(error)
         request[REFUSAL_RECORDED] = True
-        (outcome,) = await self._services.issuance.issue([wanted])
+        outcome = await self._issue(wanted)
         if isinstance(outcome, RemitError):
             return oauth_error(outcome)
         return answer(_answer(outcome[0]))
+
+    async def _issue(self, wanted: IssuanceRequest) -> Sequence[IssuedCredential] | RemitError:
+        try:
+            (outcome,) = await self._services.issuance.issue([wanted])
+        except StorageError as error:
+            _log.error("not issued", error=error.code, why=error.detail)
+            return error
+        return outcome
 
     async def _appraise(self, form: Mapping[str, str]) -> Appraisal:
         attestor = _attestor_of(_required(form, "subject_token_type"))
@@ -94,10 +103,11 @@ class _TokenEndpoint:
         """Record a refusal that came before issuance could; nobody is known yet."""
         document = problem(error)
         detail: dict[str, object] = {"code": document.code, "method": "POST", "route": "/token", "why": document.detail}
-        await self._services.audit.record_refusal(
-            document.code,
-            AuditRecord(self._services.clock_ms(), "issuance", Outcome.REFUSED, ANONYMOUS, detail=detail),
-        )
+        record = AuditRecord(self._services.clock_ms(), "issuance", Outcome.REFUSED, ANONYMOUS, detail=detail)
+        try:
+            await self._services.audit.record_refusal(document.code, record)
+        except StorageError as failure:
+            _log.error("refusal not recorded", code=document.code, error=failure.code)
 
 
 def _attestor_of(token_type: str) -> str:
