@@ -13,7 +13,7 @@ from issuer.audit.store import append
 from issuer.authority.model import Changed, Kind, Question, Resolved, Stop, Stopped, Verb
 from issuer.authority.resolve import resolve
 from issuer.authority.stopping import require_may_stop, stop
-from issuer.authority.targets import Target, resolved
+from issuer.authority.targets import Target, by_account, resolved
 from issuer.authority.words import Meaning, meanings
 from issuer.changes import Change, apply
 from issuer.registry.roles import Operator
@@ -75,8 +75,11 @@ class Authority:
 async def _stop(tx: Transaction, change: Change, verb: Verb, request: Stop, possible: tuple[Meaning, ...]) -> Stopped:
     target = await resolve(tx, change.operator, possible)
     require_may_stop(change.operator, target)
-    grants = await stop(tx, target, verb)
-    await append(tx, _record(change, verb, request, target, grants))
+    grants = 0
+    for part in by_account(target):  # each account's owner finds it in their log
+        changed = await stop(tx, part, verb)
+        await append(tx, _record(change, verb, request, part, changed))
+        grants += changed
     now = await resolve(tx, change.operator, [Meaning(target.kind, target.id)])
     seq = await advance(tx, grants)
     return Stopped(resolved=resolved(now), changed=Changed(grants), seq=seq, committed_at_ms=change.at_ms)

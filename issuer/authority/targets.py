@@ -84,6 +84,19 @@ def of_grants(kind: Kind, name: str, held: tuple[HeldGrant, ...], above: State, 
     )
 
 
+def by_account(target: Target) -> tuple[Target, ...]:
+    """The target, if it is of one account; of several, a part for each account that has grants of it left to stop."""
+    left: dict[str, list[HeldGrant]] = {}
+    for grant in target.held:
+        if grant.state is not State.REVOKED:
+            left.setdefault(grant.account, []).append(grant)
+    if target.account is not None or not left:
+        return (target,)
+    return tuple(
+        of_grants(target.kind, target.id, tuple(held), target.above, target.index) for _, held in sorted(left.items())
+    )
+
+
 def least_stopped(states: list[State]) -> State:
     """The state of several grants taken as one: active while any is."""
     return min(states, key=list(State).index)

@@ -170,3 +170,24 @@ async def test_a_token_is_never_stored_or_shown(issuer):
     answer = await issuer.call("POST", "/revoke", {"what": token, **WHY}, status=200)
     assert token not in str(answer)
     assert token not in str(await issuer.records())
+
+
+async def test_a_task_of_several_accounts_is_recorded_for_each_that_changed(issuer):
+    """So each account's owner sees it; one whose grant was revoked before has no further record."""
+    await issuer.register("zeta/planner", account="zeta")
+    await issuer.register("late/planner", account="late")
+    agents = ("acme/planner", "late/planner", "zeta/planner")
+    for agent in agents:
+        await issuer.call("POST", "/grants", {"agent": agent, "task": "shared"}, status=201)
+    await issuer.call("POST", "/suspend", {"what": "task:shared", "reason": "odd"}, status=200)
+    suspended = await issuer.records(kind="suspend")
+    assert [(record.account, record.agent) for record in suspended] == [(agent[:4], agent) for agent in agents]
+    assert [record.detail["changed_grants"] for record in suspended] == [1, 1, 1]
+    owner = await issuer.operator("late-operator", "operator", "late")
+    await issuer.call("POST", "/revoke", {"what": "task:shared", "reason": "done"}, token=owner, status=200)
+    answer = await issuer.call("POST", "/revoke", {"what": "task:shared", "reason": "over"}, status=200)
+    assert answer["changed"]["grants"] == 2
+    revoked = await issuer.records(kind="revoke")
+    assert [record.account for record in revoked] == ["late", "acme", "zeta"]
+    await issuer.call("POST", "/revoke", {"what": "task:shared", "reason": "again"}, status=200)
+    assert (await issuer.records(kind="revoke"))[-1].detail["changed_grants"] == 0
