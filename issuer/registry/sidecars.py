@@ -12,7 +12,7 @@ from issuer.storage import Transaction
 
 
 async def make_join_token(tx: Transaction, change: Change, request: NewJoinToken) -> JoinToken:
-    """Make a join token. A sidecar that joined before joins anew with it, and its former key stops working then.
+    """Make a join token. A sidecar that joined before can use it with the key that it has only: a new key takes a new name.
 
     Raises:
         RetiredNameError: the sidecar was revoked.
