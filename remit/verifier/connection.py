@@ -28,6 +28,7 @@ class BoundedConnection(http.client.HTTPConnection):
         self._tls_context = tls
         self.deadline = 0.0
         self.address: Address | None = None
+        self._open_socket: socket.socket | None = None
 
     def connect(self) -> None:
         """Connect to the first address that answers; each may use up its share of the time that is left.
@@ -41,13 +42,19 @@ class BoundedConnection(http.client.HTTPConnection):
         for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
             ends = monotonic() + self.remaining() / left
             try:
-                self.sock = _BoundedSocket(self._open(address, ends), self)
+                self._open_socket = self._open(address, ends)
             except OSError as error:
                 reasons.append(reason_of(error))
             else:
-                self.address = address
+                self.sock, self.address = _BoundedSocket(self._open_socket, self), address
                 return
         raise OSError("; ".join(dict.fromkeys(reasons)))
+
+    def drop(self) -> None:
+        """Close the socket too: `close` alone leaves it to an answer that is yet to be read."""
+        self.close()
+        if self._open_socket is not None:
+            self._open_socket.close()
 
     def _open(self, address: Address, ends: float) -> socket.socket:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
@@ -83,7 +90,7 @@ class _BoundedSocket:
         return _BoundedReader(self._sock, self._connection)
 
     def close(self) -> None:
-        self._sock.close()
+        """`http.client` calls this before it reads the answer when nothing follows that; see `BoundedConnection.drop`."""
 
 
 class _BoundedReader:

@@ -96,7 +96,7 @@ class Fetcher:
         """Close the connection; the next `get` opens one again."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            connection.drop()
 
     def _exchange(self, path: str, deadline: float, max_bytes: int) -> bytes:
         connection = self._connection
@@ -113,6 +113,8 @@ class Fetcher:
             raise
         if connection.address is not None:
             self._addresses.answered(connection.address)
+        if connection.sock is None:  # the issuer keeps no connection
+            self.close()
         return body
 
     def _unavailable(self, url: str, error: Exception) -> UnavailableError:

@@ -99,6 +99,15 @@ def test_the_resolver_is_inside_the_budget(fetcher, named, monkeypatch):
     assert time.monotonic() - started < 1.0
 
 
+def test_an_answer_on_a_connection_that_closes_is_read_to_its_end(fetcher, named, issuer):
+    """`Connection: close` ends the connection after the body, however late that comes, and the next answer has a new one."""
+    issuer.answers[PATH] = lambda _: (200, {"Connection": "close"}, b"x" * 50)
+    issuer.drip_seconds = 0.001
+    for _ in range(2):
+        assert fetcher.get(named + PATH, seconds=5) == b"x" * 50
+        assert fetcher._connection is None
+
+
 def test_a_verifier_stays_fresh_while_the_resolver_hangs(issuer, named, monkeypatch):
     """The issuer closes every connection and its name cannot be looked up any more: its last addresses serve."""
     issuer.url = named
