@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from attestors.errors import ProcessRefusedError
-from attestors.procfs import ProcessStat, overflow_uid, parse_stat
+from attestors.procfs import ProcessStat, image_of, overflow_uid, parse_stat
 from remit.errors import UnavailableError
 
 _SO_PEERPIDFD = 77  # asm-generic/socket.h; the socket module has no name for it yet
@@ -58,7 +58,7 @@ class ProcessHandle:
         pidfd: becomes readable when the process ends (for `loop.add_reader`).
     """
 
-    __slots__ = ("_arguments", "_directory", "_image", "_stat", "pid", "pidfd", "uid")
+    __slots__ = ("_arguments", "_directory", "_image", "_start_time", "_stat", "pid", "pidfd", "uid")
 
     def __init__(self, pid: int, uid: int | None, pidfd: int) -> None:
         """Take ownership of `pidfd`; use `of_peer` or `of_pid`."""
@@ -106,8 +106,10 @@ class ProcessHandle:
             nobody = _overflow_uid()
         except OSError as error:
             raise _gone(self.pid, error) from error
-        self._image = self.stat()
-        self._arguments = None if self._image.shows_addresses else self._arguments_digest()
+        content = self._read_stat()
+        first = parse_stat(content)
+        self._start_time, self._image = first.start_time, image_of(content)
+        self._arguments = None if first.shows_addresses else self._arguments_digest()
         if self._has_ended():
             raise ProcessRefusedError(f"process {self.pid} has ended")
         if self.uid == nobody:
@@ -120,32 +122,25 @@ class ProcessHandle:
     @property
     def identity(self) -> tuple[int, int]:
         """`(pid, start time)`: names this process among all since boot, whatever program it runs."""
-        return self.pid, self._image.start_time
+        return self.pid, self._start_time
 
     def stat(self) -> ProcessStat:
         """Read `stat` anew. Raises `ProcessRefusedError` when the process has ended."""
-        try:
-            stat = parse_stat(os.pread(self._stat, _STAT_BYTES, 0))
-        except OSError as error:
-            raise _gone(self.pid, error) from error
+        stat = parse_stat(self._read_stat())
         if not stat.alive:
             raise ProcessRefusedError(f"process {self.pid} has ended")
         return stat
 
     def recheck(self) -> None:
-        """Make sure that the process lives, runs the same program image and has the same uid; about 15 microseconds.
+        """Make sure that the process lives, runs the same program image and has the same uid; about ten microseconds.
 
         Raises:
             ProcessRefusedError: it ended, executed another program (or the same one again), or changed its uid.
         """
-        now, then = self.stat(), self._image
-        same_image = (
-            now.start_time == then.start_time
-            and now.start_code == then.start_code
-            and now.start_stack == then.start_stack
-            and now.arg_start == then.arg_start
-        )
-        if not same_image or (self._arguments is not None and self._arguments != self._arguments_digest()):
+        image = image_of(self._read_stat())
+        if image is None:
+            raise ProcessRefusedError(f"process {self.pid} has ended")
+        if image != self._image or (self._arguments is not None and self._arguments != self._arguments_digest()):
             raise ProcessRefusedError(
                 f"process {self.pid} has executed another program since it connected", hint="connect again"
             )
@@ -205,6 +200,12 @@ class ProcessHandle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _read_stat(self) -> bytes:
+        try:
+            return os.pread(self._stat, _STAT_BYTES, 0)
+        except OSError as error:
+            raise _gone(self.pid, error) from error
 
     def _has_ended(self) -> bool:
         poll = select.poll()

@@ -4,10 +4,11 @@ Every parser takes the file's bytes and raises `ProcessRefusedError` when they a
 """
 
 from dataclasses import dataclass
+from operator import itemgetter
 
 from attestors.errors import ProcessRefusedError
 
-_DEAD_STATES = frozenset("ZXx")
+_DEAD_STATES = frozenset((b"Z", b"X", b"x"))
 # Positions after the closing parenthesis of the command name; proc(5) counts from 1 and the first is `state`, field 3.
 _STATE, _PARENT, _START_TIME, _START_CODE, _START_STACK, _ARG_START = (field - 3 for field in (3, 4, 22, 26, 28, 48))
 
@@ -50,7 +51,7 @@ def parse_stat(content: bytes) -> ProcessStat:
     fields = content[content.rfind(b")") + 2 :].split()
     try:
         return ProcessStat(
-            alive=fields[_STATE].decode("ascii") not in _DEAD_STATES,
+            alive=fields[_STATE] not in _DEAD_STATES,
             parent_pid=int(fields[_PARENT]),
             start_time=int(fields[_START_TIME]),
             start_code=int(fields[_START_CODE]),
@@ -58,6 +59,21 @@ def parse_stat(content: bytes) -> ProcessStat:
             arg_start=int(fields[_ARG_START]),
         )
     except (IndexError, ValueError) as error:
+        raise ProcessRefusedError("the kernel's stat line of the process does not parse") from error
+
+
+_image_fields = itemgetter(_START_TIME, _START_CODE, _START_STACK, _ARG_START)
+
+
+def image_of(content: bytes) -> tuple[bytes, ...] | None:
+    """What of `/proc/PID/stat` stays the same while one process runs one program image; None when it has ended.
+
+    It is for comparing only, on every call: a tenth of what `parse_stat` costs.
+    """
+    fields = content[content.rfind(b")") + 2 :].split(b" ", _ARG_START + 1)
+    try:
+        return None if fields[_STATE] in _DEAD_STATES else _image_fields(fields)
+    except IndexError as error:
         raise ProcessRefusedError("the kernel's stat line of the process does not parse") from error
 
 

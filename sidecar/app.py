@@ -20,13 +20,14 @@ from remit.errors import ConfigurationError, RemitError, UnavailableError
 from sidecar.admission import Admission
 from sidecar.batching import Batcher
 from sidecar.bundles import Bundles
-from sidecar.cache import AnswerCache
+from sidecar.cache import AnswerCache, Replies
 from sidecar.config import SidecarConfig
 from sidecar.connection import connections
 from sidecar.enrolment import Enrolment
 from sidecar.errors import IssuerRefusedError
-from sidecar.http_api import HTTPAPI
+from sidecar.http_api import HTTPAPI, encode_token
 from sidecar.identity import Identities
+from sidecar.issue import IssuedToken, TokenRequest
 from sidecar.lanes import Lanes
 from sidecar.launches import Launches
 from sidecar.metrics import Metrics
@@ -74,7 +75,7 @@ class Sidecar:
             self._batcher,
             AnswerCache(config.cache_size),
             self._trust,
-            encode_grpc=encode_jwt_svids,
+            encode=_encode,
         )
 
         self._tidied: list[Callable[[], None]] = [self._callers.sweep, self._tokens.tidy]
@@ -179,6 +180,10 @@ class Sidecar:
             self._metrics.launches.set(len(self._launches))
             self._metrics.cached.set(len(self._tokens))
             self._metrics.issuer_up.set(not self._client.circuit.is_open)
+
+
+def _encode(request: TokenRequest, tokens: tuple[IssuedToken, ...]) -> Replies:
+    return Replies(grpc=encode_jwt_svids(tokens), http=encode_token(request, tokens[0]))
 
 
 def _means_expelled(error: RemitError) -> bool:

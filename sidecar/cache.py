@@ -28,13 +28,25 @@ class StatusEntry(Struct, frozen=True):
     index: int
 
 
+class Replies(Struct, frozen=True):
+    """What a workload is sent.
+
+    Attributes:
+        grpc: a `JWTSVIDResponse` with every token.
+        http: the JSON of the first token, which is that of the most specific entry.
+    """
+
+    grpc: bytes
+    http: bytes
+
+
 class Answer(Struct, frozen=True):
     """What a workload gets, encoded once.
 
     Attributes:
         tokens: at least one, the most specific entry's first.
         statuses: one for each token.
-        grpc_reply: the encoded `JWTSVIDResponse`.
+        replies: the encoded answers; the same key asks for the same bytes.
         renew_at: half of its life.
         late_at: see `LATE_FRACTION`.
         expires_at: its end.
@@ -42,7 +54,7 @@ class Answer(Struct, frozen=True):
 
     tokens: tuple[IssuedToken, ...]
     statuses: tuple[StatusEntry, ...]
-    grpc_reply: bytes
+    replies: Replies
     renew_at: float
     late_at: float
     expires_at: float

@@ -13,7 +13,8 @@ import asyncio
 import contextlib
 import os
 from asyncio import BaseTransport
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -39,6 +40,7 @@ _BODY_SECONDS = 30
 _JSON = "application/json"
 _JSON_HEADERS = {"Content-Type": _JSON}
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 T = TypeVar("T")
 
 
@@ -64,7 +66,8 @@ _TOKEN_REQUEST = msgspec.json.Decoder(_TokenRequest)
 _LAUNCH_REQUEST = msgspec.json.Decoder(LaunchRequest)
 
 
-def _encode_token(request: TokenRequest, token: IssuedToken) -> bytes:
+def encode_token(request: TokenRequest, token: IssuedToken) -> bytes:
+    """The answer to `POST /v1/token`."""
     reply = _TokenReply(
         token.token,
         token.issued_at,
@@ -91,12 +94,18 @@ class HTTPAPI:
 
     def application(self) -> web.Application:
         """The aiohttp application."""
-        application = web.Application(middlewares=[self._edge], client_max_size=_MAX_BODY_BYTES)
-        application.router.add_post("/v1/token", self._token)
-        application.router.add_get("/v1/identity", self._identity, allow_head=False)
-        application.router.add_post("/v1/launches", self._launch)
-        application.router.add_post("/v1/launches/{id}/started", self._started)
-        application.router.add_get("/metrics", self._show_metrics, allow_head=False)
+        application = web.Application(client_max_size=_MAX_BODY_BYTES)
+        routes: tuple[tuple[str, str, Handler], ...] = (
+            ("POST", "/v1/token", self._token),
+            ("GET", "/v1/identity", self._identity),
+            ("POST", "/v1/launches", self._launch),
+            ("POST", "/v1/launches/{id}/started", self._started),
+            ("GET", "/metrics", self._show_metrics),
+        )
+        for method, path, handler in routes:
+            application.router.add_route(method, path, self._edge(path, handler))
+        resources = tuple(application.router.resources())
+        application.router.add_route("*", "/{path:.*}", self._edge("other", partial(_refuse_route, resources)))
         return application
 
     async def _token(self, request: web.Request) -> web.Response:
@@ -107,8 +116,7 @@ class HTTPAPI:
         if answer is None:
             answer = await self._tokens.fetch(caller.evidence, ask)
             caller.recheck()
-        # One token: the first, which is that of the most specific entry.
-        return web.Response(body=_encode_token(ask, answer.tokens[0]), headers=_JSON_HEADERS)
+        return web.Response(body=answer.replies.http, headers=_JSON_HEADERS)
 
     async def _identity(self, request: web.Request) -> web.Response:
         caller = await self._caller(request)
@@ -144,25 +152,33 @@ class HTTPAPI:
             yield handle
             handle.recheck()
 
-    @web.middleware
-    async def _edge(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        """Every refusal as a problem document; counted by route."""
-        resource = request.match_info.route.resource
-        route = resource.canonical if resource is not None else "other"
-        try:
-            response = await handler(request)
-        except RemitError as error:
-            response = respond(error)
-        except web.HTTPException as error:
-            response = respond(_as_remit(error))
-        except Exception:  # noqa: BLE001 - the edge, see below
-            # The edge: a mistake of ours must not show its insides to the caller.
-            _log.exception("request failed", route=route)
-            response = respond(RemitError("the sidecar failed; its log says why", code="internal"))
-        self._metrics.count(route, "ok" if response.status < 400 else str(response.status))
-        return response
+    def _edge(self, route: str, handler: Handler) -> Handler:
+        """Every refusal as a problem document; counted by route. A middleware would cost each request more."""
+
+        async def guarded(request: web.Request) -> web.Response:
+            try:
+                response = await handler(request)
+            except RemitError as error:
+                response = respond(error)
+            except web.HTTPException as error:
+                response = respond(_as_remit(error))
+            except Exception:  # noqa: BLE001 - the edge, see below
+                # The edge: a mistake of ours must not show its insides to the caller.
+                _log.exception("request failed", route=route)
+                response = respond(RemitError("the sidecar failed; its log says why", code="internal"))
+            self._metrics.count(route, "ok" if response.status < 400 else str(response.status))
+            return response
+
+        return guarded
+
+
+async def _refuse_route(resources: Sequence[web.AbstractResource], request: web.Request) -> web.Response:
+    """What matches no route: known by another method, or not at all."""
+    for resource in resources:
+        _, allowed = await resource.resolve(request)
+        if allowed:
+            raise InvalidInputError("method not allowed", code="method_not_allowed")
+    raise InvalidInputError("not found", code="not_found")
 
 
 async def _body(request: web.Request) -> bytes:
@@ -171,6 +187,8 @@ async def _body(request: web.Request) -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise InvalidInputError("compressed bodies are not taken", code="unsupported_media_type")
     try:
+        if request.content.is_eof():  # it came with the head, as most do
+            return await request.read()
         async with asyncio.timeout(_BODY_SECONDS):
             return await request.read()
     except (web.RequestPayloadError, ConnectionError) as error:
@@ -202,5 +220,5 @@ def _transport(request: web.Request) -> BaseTransport:
 
 
 def _as_remit(error: web.HTTPException) -> RemitError:
-    codes = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
-    return InvalidInputError(error.reason.lower(), code=codes.get(error.status, "malformed_request"))
+    code = "body_too_large" if error.status == 413 else "malformed_request"
+    return InvalidInputError(error.reason.lower(), code=code)

@@ -45,7 +45,7 @@ class Caller:
         self._cgroup = cgroup
 
     def recheck(self) -> None:
-        """Make sure that the evidence is still true of the living process; about 15 microseconds.
+        """Make sure that the evidence is still true of the living process; about ten microseconds.
 
         Raises:
             ProcessRefusedError: the process ended, executes something else, or changed its uid or control group.

@@ -19,7 +19,7 @@ from msgspec import Struct
 from remit.errors import InvalidInputError, RemitError, UnavailableError
 from remit.jose import parse_unverified
 from sidecar.batching import Batcher
-from sidecar.cache import LATE_FRACTION, Answer, AnswerCache, Key, StatusEntry, key_of
+from sidecar.cache import LATE_FRACTION, Answer, AnswerCache, Key, Replies, StatusEntry, key_of
 from sidecar.errors import IssuerRefusedError
 from sidecar.evidence import Evidence
 from sidecar.issue import IssuedToken, TokenRequest
@@ -67,14 +67,14 @@ class Tokens:
         cache: AnswerCache,
         standing: Standing,
         *,
-        encode_grpc: Callable[[tuple[IssuedToken, ...]], bytes],
+        encode: Callable[[TokenRequest, tuple[IssuedToken, ...]], Replies],
         clock: Callable[[], float] = boottime,
     ) -> None:
-        """`clock` is the cache's; `encode_grpc` makes the reply that is kept with an answer."""
+        """`clock` is the cache's; `encode` makes the replies that are kept with an answer."""
         self._batcher = batcher
         self._cache = cache
         self._standing = standing
-        self._encode_grpc = encode_grpc
+        self._encode = encode
         self._clock = clock
         self._flights: dict[Key, asyncio.Task[Answer]] = {}
         self._not_before: dict[Key, float] = {}
@@ -165,16 +165,16 @@ class Tokens:
         except IssuerRefusedError:
             self._cache.drop(key)
             raise
-        answer = self._answer(tokens, asked_at)
+        answer = self._answer(request, tokens, asked_at)
         self._cache.put(key, answer)
         return answer
 
-    def _answer(self, tokens: tuple[IssuedToken, ...], asked_at: float) -> Answer:
+    def _answer(self, request: TokenRequest, tokens: tuple[IssuedToken, ...], asked_at: float) -> Answer:
         life = min(token.expires_at - token.issued_at for token in tokens)
         return Answer(
             tokens=tokens,
             statuses=tuple(_status_of(token) for token in tokens),
-            grpc_reply=self._encode_grpc(tokens),
+            replies=self._encode(request, tokens),
             renew_at=asked_at + life / 2,
             late_at=asked_at + life * LATE_FRACTION,
             expires_at=asked_at + life,

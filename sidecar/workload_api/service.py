@@ -99,7 +99,7 @@ class WorkloadAPI:
         if answer is None:
             answer = await self._tokens.fetch(caller.evidence, request)
             caller.recheck()
-        await reply(stream, answer.grpc_reply)
+        await reply(stream, answer.replies.grpc)
 
     async def _fetch_jwt_bundles(self, stream: ServerStream) -> None:
         await receive(stream)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from attestors.base import AppraisalContext, Origin
 from attestors.errors import EvidenceRefusedError, ProcessRefusedError
 from attestors.process import LaunchEvidence, ProcessAttestor, ProcessEvidence, selectors_of
-from attestors.procfs import parse_stat, parse_status
+from attestors.procfs import image_of, parse_stat, parse_status
 
 SHA = "ab" * 32
 CONTEXT = AppraisalContext(0, Origin.SIDECAR)
@@ -92,15 +92,38 @@ async def test_what_a_sidecar_sends_is_read_back() -> None:
 
 def test_stat_is_read_behind_any_command_name() -> None:
     """A name with spaces, parentheses and digits shifts nothing."""
-    fields = ["S", "77", *["0"] * 17, "4242", *["0"] * 3, "111", "0", "222", *["0"] * 19, "333", "0"]
-    stat = parse_stat(f"12 (a) b 1 (2)) {' '.join(fields)}\n".encode())
+    stat = parse_stat(stat_line())
     assert (stat.alive, stat.parent_pid, stat.start_time) == (True, 77, 4242)
     assert (stat.start_code, stat.start_stack, stat.arg_start) == (111, 222, 333)
+
+
+def stat_line(**changes: str) -> bytes:
+    """A line of `/proc/PID/stat`."""
+    values = {"state": "S", "start": "4242", "code": "111", "stack": "222", "arguments": "333", "other": "0", **changes}
+    fields = [values["state"], "77", *[values["other"]] * 17, values["start"], *[values["other"]] * 3, values["code"]]
+    fields += ["0", values["stack"], *["0"] * 19, values["arguments"], "0"]
+    return f"12 (a) b 1 (2)) {' '.join(fields)}\n".encode()
+
+
+def test_an_image_is_told_by_what_changes_with_it() -> None:
+    """Start time and the addresses that execve draws anew make another image; processor time and the like do not."""
+    image = image_of(stat_line())
+    assert image is not None
+    assert image_of(stat_line(other="9", state="R")) == image
+    for changed in ("start", "code", "stack", "arguments"):
+        assert image_of(stat_line(**{changed: "999"})) not in (image, None)
+
+
+@pytest.mark.parametrize("state", ["Z", "X", "x"])
+def test_the_dead_have_no_image(state: str) -> None:
+    """Neither does `parse_stat` call them alive."""
+    assert image_of(stat_line(state=state)) is None
+    assert not parse_stat(stat_line(state=state)).alive
 
 
 @given(st.one_of(st.binary(max_size=300), st.from_regex(rb"Uid:.{0,20}\n(Gid:.{0,20}\n)?(Groups:.{0,9})?")))
 def test_no_other_error_than_ours(content: bytes) -> None:
     """Whatever /proc might say, parsing gives a value or our refusal."""
-    for parse in (parse_stat, parse_status):
+    for parse in (parse_stat, image_of, parse_status):
         with suppress(ProcessRefusedError):
             parse(content)

@@ -1,13 +1,13 @@
 """The cache of answers."""
 
-from sidecar.cache import Answer, AnswerCache, key_of
+from sidecar.cache import Answer, AnswerCache, Replies, key_of
 from sidecar.issue import IssuedToken, TokenRequest
 
 TOKEN = IssuedToken("acme/planner", "spiffe://example.org/account/acme/agent/planner", "x.y.z", 0, 300)
 
 
 def answer(expires_at: float = 300.0) -> Answer:
-    return Answer((TOKEN,), (), b"", expires_at / 2, expires_at * 0.9, expires_at)
+    return Answer((TOKEN,), (), Replies(b"", b""), expires_at / 2, expires_at * 0.9, expires_at)
 
 
 def key(audience: str) -> tuple[bytes, str, None, None, None]:

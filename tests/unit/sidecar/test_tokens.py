@@ -9,7 +9,7 @@ import pytest
 from remit.errors import InvalidInputError, UnavailableError
 from remit.jose import b64url_encode
 from sidecar.batching import Batcher
-from sidecar.cache import AnswerCache, StatusEntry
+from sidecar.cache import AnswerCache, Replies, StatusEntry
 from sidecar.errors import IssuerRefusedError
 from sidecar.evidence import Evidence
 from sidecar.issue import TokenRequest
@@ -63,7 +63,7 @@ class House:
             Batcher(self.issuer.post),
             AnswerCache(10),
             self.standing,
-            encode_grpc=lambda _: b"",
+            encode=lambda _request, _tokens: Replies(b"", b""),
             clock=lambda: self.now,
         )
 
