@@ -183,9 +183,9 @@ def test_ctrl_c_on_a_terminal_is_the_programs_to_handle(ground: Ground):
     """The terminal interrupts the whole foreground group once; a program that goes on is left to."""
     program = (
         "import os, signal, time\n"
-        "signal.signal(2, lambda *_: seen.append(2) or print('interrupted', len(seen), flush=True))\n"
+        "signal.signal(2, lambda *_: seen.append(2) or os.write(1, b'interrupted %d\\n' % len(seen)))\n"
         "seen = []\n"
-        "print('up', flush=True)\n"
+        "os.write(1, b'up\\n')\n"
         "while len(seen) < 2: time.sleep(0.01)\n"
         "print('foreground', os.getpgrp() == os.tcgetpgrp(0), flush=True)\n"
     )
