@@ -1,1 +1,1 @@
-"""The remit command: one file per verb group; talks HTTP to the issuer. An application package, not an API."""
+"""The remit command: a file for each noun and each program; it reaches the issuer over HTTP only. An application package, not an API."""

@@ -1,7 +1,7 @@
 """The spend scope: what may be called, and how much of it may be paid for (RFC 9396, type `agent_spend`).
 
-A list that is absent does not restrict; an empty list permits nothing; a call that leaves out a restricted dimension is
-refused. A scope states a ceiling: it refuses the call that alone exceeds a limit, the ledger decides what is left.
+Where there is no list, anything goes; where there is an empty one, nothing does. A call has to name whatever the scope
+restricts. A scope states a ceiling: it refuses the call that alone exceeds a limit, the ledger decides what is left.
 """
 
 from collections.abc import Mapping

@@ -159,7 +159,7 @@ def test_evidence_is_used_once(ground, provider):
 
 
 def test_our_own_token_is_no_evidence(ground, provider):
-    """As any type; a provider can never exchange what it was shown."""
+    """As any type: who was shown a token cannot turn it into another."""
     token = exchange(ground, provider.sign(claims(provider))).json()["access_token"]
     types = (
         JWT,

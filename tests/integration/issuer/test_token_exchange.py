@@ -132,7 +132,7 @@ def test_wrong_evidence(issuer, provider, claims):
 
 
 def test_our_own_token_is_no_evidence(issuer, provider):
-    """A provider can never exchange what it was shown."""
+    """Who was shown a token cannot turn it into another."""
     token = issuer.http.post("/token", data=form(provider)).json()["access_token"]
     answer = issuer.http.post("/token", data=form(provider, subject_token=token))
     assert (answer.status_code, answer.json()["code"]) == (400, "evidence_refused")
