@@ -12,6 +12,7 @@ import msgspec
 
 from attestors.base import Appraisal, AppraisalContext, Attestor, Origin
 from attestors.errors import EvidenceRefusedError
+from attestors.token_evidence import decode_evidence
 
 PREFIX: Final = "remit_join_"
 _FORM: Final = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
@@ -37,12 +38,7 @@ class JoinTokenAttestor(Attestor):
     selector_types: ClassVar[frozenset[str]] = frozenset({"join_token"})
 
     async def _appraise(self, evidence: bytes, context: AppraisalContext) -> Appraisal:  # noqa: ARG002 - the port's signature
-        try:
-            token = msgspec.json.decode(evidence, type=JoinTokenEvidence).token
-        except msgspec.MsgspecError as error:
-            raise EvidenceRefusedError(
-                "the join token evidence does not parse", hint="it is an object with a token"
-            ) from error
+        token = decode_evidence(evidence, JoinTokenEvidence, "join token").token
         if not _FORM.fullmatch(token):
             raise EvidenceRefusedError("this is not a join token", hint=f"it begins with {PREFIX}")
         digest = token_digest(token)

@@ -16,6 +16,7 @@ from attestors.errors import EvidenceRefusedError
 from attestors.fetching import HTTPClient, Network, Site, fetch, site_of
 from attestors.jwt_evidence import Freshness, UnverifiedToken, check_audience
 from attestors.keysource import MAX_AGE_SECONDS, KeySource, LoadedKeys
+from attestors.token_evidence import decode_evidence
 from remit.bundle import Bundle
 from remit.errors import ConfigurationError, InvalidInputError
 from remit.ids import SPIFFEID, TrustDomain
@@ -114,12 +115,7 @@ class SPIFFEAttestor(Attestor):
         return cls([ForeignDomain.parse(table, host) for table in tables], host.http)
 
     async def _appraise(self, evidence: bytes, context: AppraisalContext) -> Appraisal:
-        try:
-            shown = msgspec.json.decode(evidence, type=SPIFFEEvidence)
-        except msgspec.MsgspecError as error:
-            raise EvidenceRefusedError(
-                "the spiffe evidence does not parse", hint="it is an object with a token"
-            ) from error
+        shown = decode_evidence(evidence, SPIFFEEvidence, "spiffe")
         token = UnverifiedToken.parse(shown.token)
         if not token.header.keys() <= _HEADERS:  # JWT-SVID, section 2
             raise EvidenceRefusedError("the svid has a header that a JWT-SVID may not have")

@@ -13,6 +13,7 @@ from attestors.jwt_evidence import UnverifiedToken, check_audience
 from attestors.keysource import KeySource, LoadedKeys
 from attestors.oidc.claims import check_expected, check_required, claim_selectors
 from attestors.oidc.config import OIDCProvider
+from attestors.token_evidence import decode_evidence
 from remit.bundle import parse_jwks
 from remit.errors import ConfigurationError, InvalidInputError
 from remit.jose import strict_json
@@ -53,12 +54,7 @@ class OIDCAttestor(Attestor):
         return cls([OIDCProvider.parse(table, host) for table in tables], host.http)
 
     async def _appraise(self, evidence: bytes, context: AppraisalContext) -> Appraisal:
-        try:
-            shown = msgspec.json.decode(evidence, type=OIDCEvidence)
-        except msgspec.MsgspecError as error:
-            raise EvidenceRefusedError(
-                "the oidc evidence does not parse", hint="it is an object with a token"
-            ) from error
+        shown = decode_evidence(evidence, OIDCEvidence, "oidc")
         token = UnverifiedToken.parse(shown.token)
         provider = self._provider(token)
         claims = await token.verify(self._keys[provider.issuer], provider.algorithms, context.now)
