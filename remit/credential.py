@@ -79,6 +79,9 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         status: where the grant's status is kept.
         key_thumbprint: of the key that the token is bound to (RFC 9449 section 6), or None.
         parent_agent: the agent that this sub-agent belongs to, or None.
+        parent_asserted: whether its parent's word is all there is for who this sub-agent is.
+        on_behalf_of: a reference to the person that the agent acts for, the same for each call to this audience and another one
+            for every other; or None.
     """
 
     issuer: str
@@ -94,6 +97,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     status: StatusReference
     key_thumbprint: str | None = None
     parent_agent: AgentName | None = None
+    parent_asserted: bool = False
+    on_behalf_of: str | None = None
     _calls: dict[_Call, AuthorizedCall] = {}
 
     def authorize(

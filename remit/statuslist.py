@@ -1,7 +1,8 @@
 """Token Status List (draft-ietf-oauth-status-list-21): the packed list and the signed token that carries it.
 
 This module is the only one that knows the draft; when it becomes an RFC, what changes, changes here. Beyond the draft, the token
-carries `seq`, the issuer's count of status changes at the moment of the snapshot (never falls).
+carries `seq`, the issuer's count of status changes at the moment of the snapshot (never falls), and `bundle_seq`, the
+`spiffe_sequence` of the bundle that was in force: who knows an older bundle reads it anew before the list counts as fresh.
 """
 
 import zlib
@@ -120,6 +121,7 @@ class _Claims(msgspec.Struct, frozen=True):
     ttl: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
     seq: _Count
     status_list: _ListClaim
+    bundle_seq: _Count = 0
 
 
 class StatusListToken(msgspec.Struct, frozen=True):
@@ -132,6 +134,7 @@ class StatusListToken(msgspec.Struct, frozen=True):
         ttl_seconds: for how long the issuer advises to cache it; verifiers of Remit enforce their own, smaller bound.
         seq: the issuer's count of status changes that the list includes.
         statuses: the list.
+        bundle_seq: the sequence number of the bundle that was in force.
     """
 
     uri: str
@@ -140,6 +143,7 @@ class StatusListToken(msgspec.Struct, frozen=True):
     ttl_seconds: int
     seq: int
     statuses: StatusList
+    bundle_seq: int = 0
 
     def sign(self, key: ec.EllipticCurvePrivateKey, kid: str, *, lst: str | None = None) -> str:
         """The signed compact form (`statuslist+jwt`).
@@ -154,7 +158,8 @@ class StatusListToken(msgspec.Struct, frozen=True):
         """
         header = {"alg": _ALG_OF_CURVE[public_jwk(key)["crv"]], "kid": kid, "typ": JWT_TYP}
         status_list = _ListClaim(self.statuses.bits, self.statuses.to_lst() if lst is None else lst)
-        claims = _Claims(self.uri, self.issued_at, self.expires_at, self.ttl_seconds, self.seq, status_list)
+        times = (self.issued_at, self.expires_at, self.ttl_seconds)
+        claims = _Claims(self.uri, *times, self.seq, status_list, self.bundle_seq)
         return sign_compact(header, msgspec.json.encode(claims), key)
 
     @classmethod
@@ -186,4 +191,4 @@ class StatusListToken(msgspec.Struct, frozen=True):
         if not claims.iat - leeway <= now < claims.exp + leeway:
             raise InvalidInputError("the status list is expired or from the future", code="status_list_expired")
         statuses = StatusList.from_lst(claims.status_list.lst, claims.status_list.bits)
-        return cls(claims.sub, claims.iat, claims.exp, claims.ttl, claims.seq, statuses)
+        return cls(claims.sub, claims.iat, claims.exp, claims.ttl, claims.seq, statuses, claims.bundle_seq)

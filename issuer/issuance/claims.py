@@ -1,7 +1,8 @@
 """The claims of an agent token: the part that a grant's tokens share is encoded once, the rest per token.
 
 The order of the members is part of the contract: verifiers of Remit recognise it, and so tell cheaply that no member is there
-twice. It is `iss sub aud iat nbf exp jti tenant sub_profile parent_agent txn authorization_details status`.
+twice. It is `iss sub aud iat nbf exp jti tenant sub_profile parent_agent amr
+on_behalf_of txn authorization_details status cnf`.
 """
 
 from functools import lru_cache

@@ -22,6 +22,9 @@ _STRINGS: Final = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*+(:?)')
 _MAX_PAYLOAD_BYTES: Final = 8192
 _MAX_DEPTH: Final = 6
 
+PARENT_ASSERTED: Final = "parent_asserted"
+"""The `amr` value (RFC 8176) of a sub-agent that showed no evidence of its own."""
+
 
 class StatusListClaim(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """`status_list`: the index `idx` of the grant in the list at `uri`."""
@@ -58,6 +61,8 @@ class AgentClaims(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     tenant: _Name
     sub_profile: Literal["ai_agent"]
     parent_agent: _Text | UnsetType = UNSET
+    amr: tuple[_Name, ...] | UnsetType = UNSET
+    on_behalf_of: _Name | UnsetType = UNSET
     txn: _Name | UnsetType = UNSET
     authorization_details: tuple[Raw]
     trust_tier: _Name | UnsetType = UNSET

@@ -41,7 +41,7 @@ from remit.ids import SPIFFEID, AgentName
 from remit.jose import b64url_decode
 from remit.scope import SpendScope
 from remit.statuslist import INVALID, SUSPENDED, VALID
-from remit.verifier.claims import AgentClaims, decode_claims
+from remit.verifier.claims import PARENT_ASSERTED, AgentClaims, decode_claims
 from remit.verifier.state import IssuerState, LiveList, Moment, Snapshot
 
 MAX_TOKEN_BYTES: Final = 8192
@@ -216,6 +216,8 @@ def _accept(claims: AgentClaims, state: IssuerState, leeway: int) -> Accepted:
         status=StatusReference(status.uri, status.idx),
         key_thumbprint=None if claims.cnf is UNSET else claims.cnf.jkt,
         parent_agent=subject.parent,
+        parent_asserted=claims.amr is not UNSET and PARENT_ASSERTED in claims.amr,
+        on_behalf_of=None if claims.on_behalf_of is UNSET else claims.on_behalf_of,
     )
     begins = max(claims.nbf, claims.iat)
     return credential, status.uri, status.idx >> 2, (status.idx & 3) * 2, begins - leeway, claims.exp + leeway

@@ -17,6 +17,7 @@ CREATE TABLE agents (
     path        TEXT    NOT NULL,               -- "planner", "planner/sub/reader"
     owner       TEXT    NOT NULL,
     description TEXT,
+    parent_asserted INTEGER NOT NULL DEFAULT 0 CHECK (parent_asserted IN (0, 1)),   -- known by its parent's word alone
     state       TEXT    NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'suspended', 'revoked')),
     revision    INTEGER NOT NULL DEFAULT 1,
     created_at  INTEGER NOT NULL,
@@ -58,6 +59,7 @@ CREATE TABLE entries (
     anchor      TEXT    NOT NULL,               -- its most specific selector: the one it is looked up by
     selectors   TEXT    NOT NULL,               -- JSON array, sorted
     ttl_seconds INTEGER,
+    bound       INTEGER NOT NULL DEFAULT 0 CHECK (bound IN (0, 1)),     -- its tokens are bound to the agent's key
     state       TEXT    NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'suspended', 'revoked')),
     revision    INTEGER NOT NULL DEFAULT 1,
     created_at  INTEGER NOT NULL
@@ -66,15 +68,27 @@ CREATE INDEX entries_by_anchor ON entries (anchor);
 CREATE INDEX entries_by_agent ON entries (agent_id, id);
 CREATE INDEX entries_by_sidecar ON entries (sidecar_id, id) WHERE sidecar_id IS NOT NULL;
 
+-- People on whose behalf agents act. Who they are is not here: a keyed digest of issuer and subject is.
+CREATE TABLE persons (
+    id          INTEGER PRIMARY KEY,
+    digest      TEXT    NOT NULL UNIQUE,
+    state       TEXT    NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'suspended', 'revoked')),
+    revision    INTEGER NOT NULL DEFAULT 1,
+    created_at  INTEGER NOT NULL
+);
+
 CREATE TABLE grants (
     id           TEXT    PRIMARY KEY,
     agent_id     INTEGER NOT NULL REFERENCES agents (id),
-    parent_id    TEXT    REFERENCES grants (id),    -- the standing grant that a task's was opened under
+    parent_id    TEXT    REFERENCES grants (id),    -- the grant that this one was opened under, or delegated from
+    delegated    INTEGER NOT NULL DEFAULT 0 CHECK (delegated IN (0, 1)),    -- its parent grant is the parent agent's
+    person_id    INTEGER REFERENCES persons (id),   -- on whose behalf; NULL: the agent's own
     task         TEXT,                          -- NULL: the agent's standing authority
     scope        TEXT    NOT NULL,              -- the agent_spend object, JSON
     funding      TEXT    NOT NULL CHECK (funding IN ('jit', 'standing')),
     owner        TEXT    NOT NULL,
     expires_at   INTEGER,
+    completed_at INTEGER,                       -- when its task was said to be done; the grant is revoked then
     status_list  INTEGER,                       -- NULL with status_index: a fresh index is drawn at the next issuance
     status_index INTEGER,
     state        TEXT    NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'suspended', 'revoked')),
@@ -82,8 +96,11 @@ CREATE TABLE grants (
     created_at   INTEGER NOT NULL
 );
 CREATE INDEX grants_by_agent ON grants (agent_id, id);
-CREATE UNIQUE INDEX grants_by_task ON grants (agent_id, task) WHERE task IS NOT NULL;
-CREATE UNIQUE INDEX grants_standing ON grants (agent_id) WHERE task IS NULL AND state <> 'revoked';
+CREATE UNIQUE INDEX grants_by_task ON grants (agent_id, task, coalesce(person_id, 0)) WHERE task IS NOT NULL AND delegated = 0;
+CREATE UNIQUE INDEX grants_standing ON grants (agent_id, coalesce(person_id, 0))
+    WHERE task IS NULL AND delegated = 0 AND state <> 'revoked';
+CREATE UNIQUE INDEX grants_delegated ON grants (agent_id, parent_id, coalesce(task, ''), coalesce(person_id, 0)) WHERE delegated = 1;
+CREATE INDEX grants_of_person ON grants (person_id, id) WHERE person_id IS NOT NULL;
 CREATE INDEX grants_of_task ON grants (task, id) WHERE task IS NOT NULL;
 CREATE INDEX grants_open_tasks ON grants (agent_id, expires_at) WHERE task IS NOT NULL AND state <> 'revoked';
 CREATE INDEX grants_by_parent ON grants (parent_id) WHERE parent_id IS NOT NULL;
@@ -114,6 +131,49 @@ CREATE TABLE status_head (
 );
 INSERT INTO status_head (only, seq) VALUES (1, 0);
 
+-- What each number of the head stands for: the events that are sent out, and how long each took to take effect.
+CREATE TABLE status_changes (
+    seq             INTEGER PRIMARY KEY,
+    verb            TEXT    NOT NULL,           -- revoke, suspend, resume, complete
+    what            TEXT    NOT NULL,           -- in words: agent acme/planner
+    account         TEXT,                       -- NULL: of none, or of several
+    marks           TEXT,                       -- JSON [[list, idx, value], ...]; NULL: too many, `lists` are read anew
+    lists           TEXT    NOT NULL,           -- JSON [list, ...]: every list that it touches
+    keys            TEXT    NOT NULL,           -- JSON [kid, ...]: signing keys that are tainted
+    requested_at_ms INTEGER NOT NULL,
+    committed_at_ms INTEGER NOT NULL,           -- the database's clock, before the commit
+    enforced        INTEGER,                    -- how many registered verifiers enforced it; NULL: not settled yet
+    silent          INTEGER,                    -- how many had not when their own bound had passed, or the wait had
+    enforced_ms     INTEGER                     -- milliseconds from commit until the last of those that enforced it did
+);
+CREATE INDEX status_changes_open ON status_changes (seq) WHERE enforced IS NULL;
+
+-- Relying parties that are known by name.
+CREATE TABLE providers (
+    id          INTEGER PRIMARY KEY,
+    name        TEXT    NOT NULL UNIQUE,
+    owner       TEXT    NOT NULL,
+    audiences   TEXT    NOT NULL,               -- JSON array, sorted
+    digest      TEXT    NOT NULL UNIQUE,        -- SHA-256 of the credential, hex
+    state       TEXT    NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'suspended', 'revoked')),
+    revision    INTEGER NOT NULL DEFAULT 1,
+    created_at  INTEGER NOT NULL
+);
+
+-- Processes of providers that verify: whose refusal a revocation waits for. A row goes when its verifier said goodbye, or when it
+-- has been away for so long that it refuses everything by its own bound.
+CREATE TABLE verifiers (
+    instance        TEXT    PRIMARY KEY,        -- drawn by the verifier, anew in each process
+    provider_id     INTEGER NOT NULL REFERENCES providers (id),
+    name            TEXT    NOT NULL,           -- for people: host and process
+    bound_ms        INTEGER NOT NULL,           -- its staleness bound and its leeway
+    on_stale        TEXT    NOT NULL CHECK (on_stale IN ('deny', 'allow')),
+    enforced_seq    INTEGER NOT NULL,           -- the newest head that it said it enforces
+    registered_at_ms INTEGER NOT NULL,
+    seen_at_ms      INTEGER NOT NULL
+);
+CREATE INDEX verifiers_by_provider ON verifiers (provider_id);
+
 CREATE TABLE operators (
     id          INTEGER PRIMARY KEY,
     name        TEXT    NOT NULL UNIQUE,
@@ -134,6 +194,46 @@ CREATE TABLE signing_keys (
     created_at   INTEGER NOT NULL,
     activates_at INTEGER NOT NULL,
     retires_at   INTEGER                        -- set when its successor is prepared; unpublished after
+);
+
+-- Keys of agents and accounts, which never had their private halves here. A key is one subject's for ever.
+CREATE TABLE subject_keys (
+    jkt         TEXT    PRIMARY KEY,            -- RFC 7638 thumbprint
+    agent_id    INTEGER REFERENCES agents (id),
+    account_id  INTEGER REFERENCES accounts (id),
+    sidecar_id  INTEGER REFERENCES sidecars (id),   -- which sidecar holds it for its agent; NULL: the subject itself
+    jwk         TEXT    NOT NULL,
+    state       TEXT    NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'retired', 'revoked')),
+    revision    INTEGER NOT NULL DEFAULT 1,
+    created_at  INTEGER NOT NULL,
+    retired_at  INTEGER,
+    CHECK ((agent_id IS NULL) <> (account_id IS NULL))
+);
+CREATE UNIQUE INDEX subject_keys_of_agent ON subject_keys (agent_id) WHERE agent_id IS NOT NULL AND state = 'active';
+CREATE INDEX subject_keys_by_agent ON subject_keys (agent_id, created_at) WHERE agent_id IS NOT NULL;
+CREATE INDEX subject_keys_by_account ON subject_keys (account_id, created_at) WHERE account_id IS NOT NULL;
+
+-- Secrets that all issuers on this database share, each sealed with the wrapping key, which is not here.
+CREATE TABLE sealed_secrets (
+    name        TEXT    PRIMARY KEY,
+    sealed      TEXT    NOT NULL,
+    created_at  INTEGER NOT NULL
+);
+
+-- did:webvh histories: one row for each entry of a log. Rows are never changed.
+CREATE TABLE did_log (
+    subject     TEXT    NOT NULL,               -- acme, or acme/planner
+    version     INTEGER NOT NULL,               -- from 1
+    entry       TEXT    NOT NULL,               -- one line of did.jsonl
+    created_at  INTEGER NOT NULL,
+    PRIMARY KEY (subject, version)
+);
+
+-- Subjects whose document changed and whose history does not say so yet.
+CREATE TABLE did_changes (
+    id          INTEGER PRIMARY KEY,
+    subject     TEXT    NOT NULL,
+    at          INTEGER NOT NULL
 );
 
 -- Evidence that may be used once (OIDC tokens by configuration).
