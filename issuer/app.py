@@ -21,6 +21,7 @@ from issuer.issuance import IssuancePolicy, IssuanceService
 from issuer.issuance.claims import ClaimsWriter
 from issuer.keys import KeyPolicy, KeyService
 from issuer.keys.files import KeyFiles
+from issuer.keys.wrapping import SealedSecrets
 from issuer.registry.service import Registry
 from issuer.services import Services
 from issuer.status.service import StatusLists
@@ -47,6 +48,11 @@ def open_keys(config: Config, database: Database) -> KeyService:
     return KeyService(database, KeyFiles(config.keys_dir), policy)
 
 
+def open_secrets(config: Config, database: Database) -> SealedSecrets:
+    """The secrets that issuers on this database share; not started yet."""
+    return SealedSecrets(database, config.keys_dir / "wrapping.key")
+
+
 async def open_services(
     config: Config,
     database: Database,
@@ -68,6 +74,8 @@ async def open_services(
     now = clock_ms() // 1000
     keys = open_keys(config, database)
     await keys.start(now=now)
+    sealed = open_secrets(config, database)
+    await sealed.start()
     statuses = StatusLists(database)
     await statuses.prepare(now)
     attestors = load_attestors(
@@ -78,6 +86,7 @@ async def open_services(
         clock_ms=clock_ms,
         database=database,
         keys=keys,
+        sealed=sealed,
         registry=Registry(database),
         authority=Authority(database, trust_domain=config.domain, host=config.host, clock_ms=clock_ms),
         audit=AuditLog(database),

@@ -2,7 +2,7 @@
 
     DIR/remit.toml      the configuration
     DIR/remit.db        the database
-    DIR/keys/           the signing keys
+    DIR/keys/           the signing keys, and the key that wraps what issuers share
     DIR/operator.json   the first operator's credential: move it to where `remit login` keeps yours, or delete it later
 
 The folder is 0700, what is secret in it 0600. A folder that holds anything is refused: nothing is ever overwritten.
@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from issuer.app import open_keys
+from issuer.app import open_keys, open_secrets
 from issuer.config import Config, load
 from issuer.registry.model import OperatorCredential
 from issuer.registry.service import Registry
@@ -87,11 +87,12 @@ async def initialize(wanted: Wanted) -> Config:
 
 
 async def _fill(config: Config) -> OperatorCredential:
-    """Make the database, the first keys, the first status lists and the first operator."""
+    """Make the database, the first keys, the wrapping key, the first status lists and the first operator."""
     now_ms = time.time_ns() // 1_000_000
     database = SQLiteDatabase(config.database_path)
     try:
         await open_keys(config, database).start(now=now_ms // 1000)
+        await open_secrets(config, database).start()
         await StatusLists(database).prepare(now_ms // 1000)
         return await Registry(database).create_first_operator(OPERATOR, now_ms)
     finally:

@@ -10,6 +10,7 @@ from issuer.config import Config
 from issuer.did import DIDService
 from issuer.issuance import IssuanceService
 from issuer.keys import KeyService
+from issuer.keys.wrapping import SealedSecrets
 from issuer.registry.service import Registry
 from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
@@ -25,6 +26,7 @@ class Services:
         clock_ms: milliseconds since the epoch.
         database: where everything is kept.
         keys: signing keys.
+        sealed: secrets that issuers on this database share.
         registry: accounts, agents, entries, grants, sidecars, operators.
         authority: suspend, resume, revoke.
         audit: the log.
@@ -40,6 +42,7 @@ class Services:
     clock_ms: Callable[[], int]
     database: Database
     keys: KeyService
+    sealed: SealedSecrets
     registry: Registry
     authority: Authority
     audit: AuditLog

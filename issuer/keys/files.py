@@ -26,7 +26,7 @@ class KeyFiles:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_durably(self._path(kid), encoded)
+        write_durably(self._path(kid), encoded)
         return kid, key
 
     def read(self, kid: str) -> ec.EllipticCurvePrivateKey:
@@ -69,7 +69,7 @@ def _parsed(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes) -> None:
     """Write a new file (0600) so that it is there after a crash: its content, then its name."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
