@@ -10,104 +10,20 @@ from typing import Final
 
 import msgspec
 
-from remit.errors import InvalidInputError, RefusedError, UnavailableError
+from remit.agent_tokens import AgentToken, Identity, TokenRequest, not_understood
+from remit.errors import RefusedError, UnavailableError
 from remit.forking import renew_after_fork
-from remit.ids import SPIFFEID, AgentName, TrustDomain
 from remit.scope import SpendScope
 from remit.sidecar_socket import exchange, find_socket
+
+__all__ = ["AgentToken", "Client", "Identity", "TokenRequest"]
 
 _MAX_HELD: Final = 256
 _RETRY_SECONDS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
-    """What an agent asks for.
-
-    Attributes:
-        audience: the provider that the token is for.
-        task: the task it is for, or None for the agent's standing authority.
-        scope: what to narrow the grant's scope to, or None for all of it.
-        reason: why the agent wants it; recorded in the audit log, never in the token.
-        agent: which agent, where the process is entitled to several.
-    """
-
-    audience: str
-    task: str | None = None
-    scope: SpendScope | None = None
-    reason: str | None = None
-    agent: str | None = None
-
-    def to_wire(self) -> dict[str, object]:
-        """The body of `POST /v1/token`."""
-        wire: dict[str, object] = {
-            "audience": self.audience,
-            "task": self.task,
-            "reason": self.reason,
-            "agent": self.agent,
-        }
-        if self.scope is not None:
-            wire["authorization_details"] = [self.scope.to_wire()]
-        return {name: value for name, value in wire.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class AgentToken:
-    """A token of the agent; its `repr` leaves the token itself out.
-
-    Attributes:
-        token: what goes into the `Authorization: Bearer` header.
-        issued_at: unix seconds.
-        expires_at: unix seconds.
-        agent: whom it identifies.
-        spiffe_id: the same, as a SPIFFE ID.
-        audience: the provider that it is for.
-        task: the task that it is for, or None.
-    """
-
-    token: str = field(repr=False)
-    issued_at: int
-    expires_at: int
-    agent: AgentName
-    spiffe_id: SPIFFEID
-    audience: str
-    task: str | None
-
-    @property
-    def renew_at(self) -> float:
-        """When half of its life is over, in unix seconds."""
-        return (self.issued_at + self.expires_at) / 2
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who the calling process is to the sidecar.
-
-    Attributes:
-        agents: the agents that it may act for, the most specific first.
-        trust_domain: the trust domain they are in.
-        issuer: the URL of the issuer.
-    """
-
-    agents: tuple[AgentName, ...]
-    trust_domain: TrustDomain
-    issuer: str
-
-
-class _TokenWire(msgspec.Struct, frozen=True):
-    token: str
-    issued_at: int
-    expires_at: int
-    agent: str
-    spiffe_id: str
-    audience: str
-    task: str | None = None
-
-
-class _IdentityWire(msgspec.Struct, frozen=True):
-    agents: list[str]
-    trust_domain: str
-    issuer: str
+class _CompletedWire(msgspec.Struct, frozen=True):
+    grants: int
 
 
 @dataclass(slots=True)
@@ -158,9 +74,32 @@ class Client:
         scope: SpendScope | None = None,
         reason: str | None = None,
         agent: str | None = None,
+        on_behalf_of: str | None = None,
+        task_ttl_seconds: int | None = None,
     ) -> AgentToken:
         """A token for `audience`; see `TokenRequest` for the arguments, and `fetch` for the errors."""
-        return self.fetch(TokenRequest(audience, task, scope, reason, agent))
+        return self.fetch(TokenRequest(audience, task, scope, reason, agent, on_behalf_of, task_ttl_seconds))
+
+    def delegate(
+        self,
+        sub_agent: str,
+        audience: str,
+        *,
+        task: str | None = None,
+        scope: SpendScope | None = None,
+        reason: str | None = None,
+        agent: str | None = None,
+        on_behalf_of: str | None = None,
+        task_ttl_seconds: int | None = None,
+        ttl_seconds: int | None = None,
+    ) -> AgentToken:
+        """A token for `audience` that identifies a sub-agent of this agent, and permits no more than this agent may.
+
+        See `TokenRequest` for the arguments, and `fetch` for the errors: a wider scope is a `ScopeRefusedError`.
+        """
+        return self.fetch(
+            TokenRequest(audience, task, scope, reason, agent, on_behalf_of, task_ttl_seconds, sub_agent, ttl_seconds)
+        )
 
     def fetch(self, request: TokenRequest) -> AgentToken:
         """The token that `request` asks for: the one held, or a new one.
@@ -196,9 +135,30 @@ class Client:
                 if slot.token == token:
                     slot.token = None
 
+    def complete_task(self, task: str, *, agent: str | None = None) -> int:
+        """End `task`: its tokens are dropped here, and everything that was granted for it is revoked for good.
+
+        Args:
+            task: the task.
+            agent: whose task, where the process is entitled to several; every one of them by default.
+
+        Returns:
+            How many grants that ended; 0 when the task had ended before.
+
+        Raises:
+            RefusedError: the process is not that agent.
+            UnavailableError: not ended, so far as is known: try again.
+        """
+        self._drop_task(task, agent)
+        body = {"task": task} if agent is None else {"task": task, "agent": agent}
+        try:
+            return msgspec.convert(self._exchange("POST", "/v1/tasks/complete", body), _CompletedWire).grants
+        except msgspec.ValidationError as error:
+            raise not_understood(error) from None
+
     def identity(self) -> Identity:
         """Who this process is to the sidecar; raises as `fetch` does."""
-        return _identity(self._exchange("GET", "/v1/identity", None))
+        return Identity.from_wire(self._exchange("GET", "/v1/identity", None))
 
     def after_fork(self) -> None:
         """See `remit.forking`; the child goes on with the tokens that are held, and fetches on its own."""
@@ -223,10 +183,17 @@ class Client:
         return slot.token
 
     def _requested(self, request: TokenRequest) -> AgentToken:
-        token = _token(self._exchange("POST", "/v1/token", request.to_wire()))
+        token = AgentToken.from_wire(self._exchange("POST", request.target, request.to_wire()))
         if token.audience != request.audience:
             raise UnavailableError("the sidecar answered with a token for another audience")
         return token
+
+    def _drop_task(self, task: str, agent: str | None) -> None:
+        with self._lock:
+            for request, slot in self._slots.items():
+                held = slot.token
+                if held is not None and task in (request.task, held.task) and agent in (None, str(held.agent)):
+                    slot.token = None
 
     def _exchange(self, method: str, target: str, body: object) -> object:
         return exchange(self._path, method, target, body, timeout_seconds=self._timeout_seconds)
@@ -238,25 +205,3 @@ class Client:
             if len(self._slots) > _MAX_HELD:
                 self._slots.popitem(last=False)
             return slot
-
-
-def _token(answer: object) -> AgentToken:
-    """The token in the answer; fields that this version does not know are left alone."""
-    try:
-        wire = msgspec.convert(answer, _TokenWire)
-        agent, spiffe_id = AgentName.parse(wire.agent), SPIFFEID.parse(wire.spiffe_id)
-    except (msgspec.ValidationError, InvalidInputError) as error:
-        raise _not_understood(error) from None
-    return AgentToken(wire.token, wire.issued_at, wire.expires_at, agent, spiffe_id, wire.audience, wire.task)
-
-
-def _identity(answer: object) -> Identity:
-    try:
-        wire = msgspec.convert(answer, _IdentityWire)
-        return Identity(tuple(map(AgentName.parse, wire.agents)), TrustDomain(wire.trust_domain), wire.issuer)
-    except (msgspec.ValidationError, InvalidInputError) as error:
-        raise _not_understood(error) from None
-
-
-def _not_understood(error: Exception) -> UnavailableError:
-    return UnavailableError(f"the sidecar's answer is not understood: {error}", hint="are both of one version?")

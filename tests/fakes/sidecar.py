@@ -13,7 +13,8 @@ class FakeSidecar:
     """Counts requests and numbers the tokens it gives; `refusal`, a status and a problem, makes it refuse.
 
     Attributes:
-        requests: the body of every request to `/v1/token`.
+        requests: the body of every request but those for the identity.
+        targets: the path of each of them.
         issued_at: of the tokens it gives; they live for 300 s.
         serial: the number of the token it gives; it stays the same until a test raises it, like a cached token.
         gate: requests wait until it is set.
@@ -23,6 +24,7 @@ class FakeSidecar:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.requests: list[dict[str, object]] = []
+        self.targets: list[str] = []
         self.issued_at = 1000
         self.serial = 1
         self.refusal: tuple[int, dict[str, object]] | None = None
@@ -40,9 +42,12 @@ class FakeSidecar:
             }
             return 200, json.dumps(identity).encode()
         self.requests.append(body)
+        self.targets.append(target)
         self.gate.wait(10)
         if self.refusal is not None:
             return self.refusal[0], json.dumps(self.refusal[1]).encode()
+        if target == "/v1/tasks/complete" and self.raw is None:
+            return 200, b'{"grants": 2}'
         return 200, self.raw if self.raw is not None else json.dumps(self._token(body)).encode()
 
     def _token(self, body: dict[str, object]) -> dict[str, object]:

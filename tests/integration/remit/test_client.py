@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from remit.client import Client, Identity
+from remit.client import Client, Identity, TokenRequest
 from remit.errors import ConfigurationError, RefusedError, ScopeRefusedError, UnavailableError
 from remit.ids import AgentName, TrustDomain
 from remit.scope import SpendScope
@@ -55,6 +55,47 @@ def test_asks_for_what_it_is_given(sidecar: FakeSidecar, client: Client) -> None
         "task-81",
         1300,
     )
+
+
+def test_delegates_to_a_sub_agent(sidecar: FakeSidecar, client: Client) -> None:
+    """Delegation is a request of its own, held like any other, and apart from the agent's own token."""
+    client.token(AUDIENCE)
+    token = client.delegate("reader", AUDIENCE, task="task-81", ttl_seconds=60, on_behalf_of="person.jwt")
+    assert client.delegate("reader", AUDIENCE, task="task-81", ttl_seconds=60, on_behalf_of="person.jwt") is token
+    assert sidecar.targets == ["/v1/token", "/v1/delegate"]
+    assert sidecar.requests[1] == {
+        "audience": AUDIENCE,
+        "task": "task-81",
+        "on_behalf_of": "person.jwt",
+        "sub_agent": "reader",
+        "ttl_seconds": 60,
+    }
+
+
+def test_completing_a_task_drops_its_tokens(sidecar: FakeSidecar, client: Client) -> None:
+    """What was held for the task is asked for again, and refused then; what is held for others stays."""
+    client.token(AUDIENCE, task="task-81")
+    other = client.token(AUDIENCE, task="task-82")
+    assert client.complete_task("task-81") == 2
+    assert client.complete_task("task-81", agent="acme/planner") == 2
+    assert sidecar.requests[2:] == [{"task": "task-81"}, {"task": "task-81", "agent": "acme/planner"}]
+    assert client.token(AUDIENCE, task="task-82") is other
+    client.token(AUDIENCE, task="task-81")
+    assert sidecar.targets == ["/v1/token", "/v1/token", "/v1/tasks/complete", "/v1/tasks/complete", "/v1/token"]
+
+
+def test_a_task_is_not_taken_as_completed_without_a_word(sidecar: FakeSidecar, client: Client) -> None:
+    """An answer that is none leaves it open; the tokens are gone all the same."""
+    client.token(AUDIENCE, task="task-81")
+    sidecar.raw = b"{}"
+    with pytest.raises(UnavailableError):
+        client.complete_task("task-81")
+    assert client.held(TokenRequest(AUDIENCE, "task-81")) is None
+
+
+def test_a_request_does_not_show_the_persons_token() -> None:
+    """A request that ends up in a log does not give it away."""
+    assert "secret" not in repr(TokenRequest(AUDIENCE, on_behalf_of="secret"))
 
 
 def test_repr_hides_the_token(client: Client) -> None:
