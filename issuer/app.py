@@ -22,6 +22,7 @@ from issuer.issuance.claims import ClaimsWriter
 from issuer.keys import KeyPolicy, KeyService
 from issuer.keys.files import KeyFiles
 from issuer.keys.wrapping import SealedSecrets
+from issuer.registry.providers import Providers
 from issuer.registry.service import Registry
 from issuer.services import Services
 from issuer.status.service import StatusLists
@@ -88,6 +89,7 @@ async def open_services(
         keys=keys,
         sealed=sealed,
         registry=Registry(database),
+        providers=Providers(database),
         authority=Authority(database, trust_domain=config.domain, host=config.host, clock_ms=clock_ms),
         audit=AuditLog(database),
         statuses=statuses,

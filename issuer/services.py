@@ -11,6 +11,7 @@ from issuer.did import DIDService
 from issuer.issuance import IssuanceService
 from issuer.keys import KeyService
 from issuer.keys.wrapping import SealedSecrets
+from issuer.registry.providers import Providers
 from issuer.registry.service import Registry
 from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
@@ -28,6 +29,7 @@ class Services:
         keys: signing keys.
         sealed: secrets that issuers on this database share.
         registry: accounts, agents, entries, grants, sidecars, operators.
+        providers: the relying parties that are known by name.
         authority: suspend, resume, revoke.
         audit: the log.
         statuses: status lists.
@@ -44,6 +46,7 @@ class Services:
     keys: KeyService
     sealed: SealedSecrets
     registry: Registry
+    providers: Providers
     authority: Authority
     audit: AuditLog
     statuses: StatusLists

@@ -52,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         selectors: sorted, never empty.
         sidecar: the sidecar whose workloads it is for, or None for workloads that come without one.
         ttl_seconds: the longest life of tokens issued by it, or None for the issuer's own.
+        bound: whether tokens issued by it are bound to the agent's key.
         state: a deleted entry is revoked.
         created_at: when it was registered.
     """
@@ -61,6 +62,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     selectors: tuple[str, ...]
     sidecar: str | None
     ttl_seconds: int | None
+    bound: bool
     state: State
     created_at: int
 
@@ -145,6 +147,45 @@ class OperatorCredential(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     account: str | None
     token: str
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """A relying party that is known by name.
+
+    Attributes:
+        name: unique, never used again.
+        owner: who is accountable for it.
+        audiences: the audiences that are its own, sorted.
+        state: only an active one is served.
+        created_at: when it was registered.
+    """
+
+    name: str
+    owner: str
+    audiences: tuple[str, ...]
+    state: State
+    created_at: int
+
+    @property
+    def actor(self) -> str:
+        """The name in the audit log."""
+        return f"provider:{self.name}"
+
+
+class ProviderCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's credential, shown once.
+
+    Attributes:
+        name: the provider.
+        audiences: the audiences that are its own.
+        owner: who is accountable for it.
+        credential: the secret.
+    """
+
+    name: str
+    audiences: tuple[str, ...]
+    owner: str
+    credential: str
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,11 +27,15 @@ EMPTY_SCOPE: Final = SpendScope().encode()
 MAX_SCOPE_BYTES: Final = 4096
 """The largest spend scope that is granted: in a token, encoded, it leaves room for the rest below what verifiers take."""
 
+MAX_AUDIENCES: Final = 64
+"""Most audiences of one provider."""
+
 _TASK_RE: Final = re.compile(r"[A-Za-z0-9._~:@/+=-]{1,128}", re.ASCII)
 
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 ShortLife = Annotated[int, msgspec.Meta(ge=1, le=3600)]
 JoinLife = Annotated[int, msgspec.Meta(ge=10, le=604_800)]
+Audience = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,2048}\Z")]
 GrantLife = Annotated[int, msgspec.Meta(ge=1, le=315_360_000)]
 
 
@@ -88,12 +92,16 @@ class NewAgent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class NewEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An entry to register; without `sidecar` it is for workloads that come without one."""
+    """An entry to register; without `sidecar` it is for workloads that come without one.
+
+    With `bound`, the tokens that it leads to are bound to the agent's key.
+    """
 
     agent: str
     selectors: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MAX_SELECTORS)]
     sidecar: str | None = None
     ttl_seconds: ShortLife | None = None
+    bound: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a name or a selector that is not valid."""
@@ -154,6 +162,18 @@ class NewOperator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Refuse an account name that is not valid."""
         if self.account is not None:
             _checked("account", AccountName.parse, self.account)
+
+
+class NewProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A provider to register; its owner is whoever registers it unless given."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+    audiences: Annotated[list[Audience], msgspec.Meta(min_length=1, max_length=MAX_AUDIENCES)]
+    owner: ShortText | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a text that is not printable."""
+        _printable(owner=self.owner)
 
 
 def _checked(field: str, parse: Callable[[str], T], text: str) -> T:

@@ -28,6 +28,8 @@ VALID: Mapping[str, dict[str, Any]] = {
     "/v1/admin/import": {"records": [{"kind": "account", "name": "new", "owner": "o"}]},
     "/v1/admin/join-tokens": {"sidecar": "edge-9"},
     "/v1/admin/operators": {"name": "new", "role": "viewer"},
+    "/v1/admin/providers": {"name": "new", "audiences": ["https://api.example.com"]},
+    "/v1/admin/providers/{name}/credential": {},
     "/v1/admin/resolve": {"what": "acme"},
     "/v1/admin/suspend": {"what": "acme", "reason": "r"},
     "/v1/admin/resume": {"what": "acme", "reason": "r"},

@@ -6,6 +6,7 @@ from issuer.http.admin.accounts import AccountRoutes
 from issuer.http.admin.authority import AuthorityRoutes
 from issuer.http.admin.entries import EntryRoutes
 from issuer.http.admin.oversight import OversightRoutes
+from issuer.http.admin.providers import ProviderRoutes
 from issuer.http.admin.staff import StaffRoutes
 from issuer.http.operators import OperatorGate
 from issuer.services import Services
@@ -20,6 +21,7 @@ def routes(services: Services) -> list[web.RouteDef]:
         *AccountRoutes(services, gate).routes(),
         *EntryRoutes(services, gate).routes(),
         *StaffRoutes(services, gate).routes(),
+        *ProviderRoutes(services, gate).routes(),
         *AuthorityRoutes(services, gate).routes(),
         *OversightRoutes(services, gate).routes(),
     ]

@@ -6,13 +6,23 @@ from issuer.authority.model import Question, Resolved, Stop, Stopped
 from issuer.http.admin.accounts import AgentQuery, DescribedAgent
 from issuer.http.admin.entries import EntryQuery, GrantQuery
 from issuer.http.admin.oversight import AuditPage, AuditParameters, Status
+from issuer.http.admin.providers import NewCredential
 from issuer.http.admin.staff import WhoAmI
 from issuer.http.keys import KeyDescription, Rotated, RotateRequest
 from issuer.http.openapi.model import Access, Operation
 from issuer.http.pages import Listed, PageQuery
 from issuer.registry.bulk import Import, Imported
-from issuer.registry.model import Account, Entry, Grant, JoinToken, OperatorCredential, Sidecar
-from issuer.registry.requests import NewAccount, NewAgent, NewEntry, NewGrant, NewJoinToken, NewOperator
+from issuer.registry.model import (
+    Account,
+    Entry,
+    Grant,
+    JoinToken,
+    OperatorCredential,
+    Provider,
+    ProviderCredential,
+    Sidecar,
+)
+from issuer.registry.requests import NewAccount, NewAgent, NewEntry, NewGrant, NewJoinToken, NewOperator, NewProvider
 from issuer.registry.roles import Operator
 
 _ADMIN: Final = "/v1/admin"
@@ -59,6 +69,15 @@ OPERATORS: Final = (
     _read("/sidecars", "List sidecars by name", Listed[Sidecar], PageQuery),
     _create("/operators", "Register an operator; the credential is shown this once", NewOperator, OperatorCredential),
     _read("/operators", "List operators by name", Listed[Operator], PageQuery),
+    _create("/providers", "Register a provider; its credential is shown this once", NewProvider, ProviderCredential),
+    _read("/providers", "List providers by name", Listed[Provider], PageQuery),
+    _read("/providers/{name}", "Show a provider", Provider),
+    _create(
+        "/providers/{name}/credential",
+        "Make a new credential, shown this once; the old one ends",
+        NewCredential,
+        ProviderCredential,
+    ),
     Operation(
         "POST",
         f"{_ADMIN}/resolve",

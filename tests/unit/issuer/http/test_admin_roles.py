@@ -26,6 +26,8 @@ ROUTES = [
     ("GET", "/status", None, UNLIMITED),
     ("GET", "/sidecars", None, UNLIMITED),
     ("GET", "/operators", None, UNLIMITED),
+    ("GET", "/providers", None, UNLIMITED),
+    ("GET", "/providers/shop", None, UNLIMITED),
     ("POST", "/resolve", {"what": "acme/planner"}, EVERYONE),
     ("POST", "/resolve", {"what": "zeta/planner"}, UNLIMITED),
     ("POST", "/resolve", {"what": "sidecar:edge-1"}, UNLIMITED),
@@ -34,6 +36,8 @@ ROUTES = [
     ("POST", "/entries", {"agent": "acme/planner", "selectors": ["unix:uid:1"]}, OPERATORS),
     ("POST", "/grants", {"agent": "acme/planner", "task": "t"}, OPERATORS),
     ("POST", "/join-tokens", {"sidecar": "edge-2"}, OPERATORS),
+    ("POST", "/providers", {"name": "new", "audiences": ["A"]}, OPERATORS),
+    ("POST", "/providers/shop/credential", {}, OPERATORS),
     ("POST", "/import", {"records": [{"kind": "account", "name": "new", "owner": "o"}]}, OPERATORS),
     ("POST", "/operators", {"name": "new", "role": "viewer"}, {ADMIN}),
     ("POST", "/suspend", {"what": "acme/planner", **REASON}, {OPERATOR, ADMIN, OWNER, OWNING_ADMIN}),
@@ -50,6 +54,7 @@ async def credentials(issuer) -> dict[str, str | None]:
     await issuer.register("acme/planner")
     await issuer.register("zeta/planner", account="zeta")
     await issuer.call("POST", "/join-tokens", {"sidecar": "edge-1"}, status=201)
+    await issuer.call("POST", "/providers", {"name": "shop", "audiences": ["A"]}, status=201)
     return {
         NOBODY: None,
         VIEWER: await issuer.operator("ops-viewer", "viewer"),
