@@ -12,7 +12,7 @@ from remit.ids import SidecarName
 
 app = group("Registration entries: which selectors make a workload which agent.")
 
-_COLUMNS = ("id", "agent", "sidecar", "selectors", "ttl_seconds", "state", "created_at")
+_COLUMNS = ("id", "agent", "sidecar", "selectors", "ttl_seconds", "bound", "state", "created_at")
 
 Selectors = Annotated[
     list[str],
@@ -37,20 +37,30 @@ EntryID = Annotated[str, typer.Argument(help="The entry's id.", show_default=Fal
     epilog=examples(
         "remit entry create acme/planner --sidecar edge-1 -s unix:uid:1000 -s launch:script:/srv/planner/agent.py",
         "remit entry create acme/ci -s oidc:github:repository:acme/app",
+        "remit entry create acme/payer --sidecar edge-1 -s unix:uid:1001 --bound",
     )
 )
-def create(
+def create(  # noqa: PLR0917 - typer passes each by its name
     agent: Annotated[str, typer.Argument(help="The agent that the workload becomes.", show_default=False)],
     selector: Selectors,
     sidecar: ParentSidecar = None,
     ttl_seconds: Annotated[
         int | None, typer.Option(min=1, help="Lifetime of its tokens.", show_default="the issuer's")
     ] = None,
+    bound: Annotated[
+        bool, typer.Option("--bound", help="Bind its tokens to the agent's key: a stolen one is of no use.")
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Create a registration entry."""
     parent = str(SidecarName.parse(sidecar)) if sidecar is not None else None
-    body = {"agent": str(agent_named(agent)), "selectors": selector, "sidecar": parent, "ttl_seconds": ttl_seconds}
+    body = {
+        "agent": str(agent_named(agent)),
+        "selectors": selector,
+        "sidecar": parent,
+        "ttl_seconds": ttl_seconds,
+        "bound": bound,
+    }
     with connect() as issuer:
         print_item(issuer.post(f"{ADMIN}/entries", body), output)
 

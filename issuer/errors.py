@@ -9,6 +9,7 @@
     ├── IdempotencyMismatchError   the same key came with another body
     ├── UnauthenticatedError       no credential, or not one that is known
     ├── NotAllowedError            known, but this is not for them
+    ├── TooManySubscribersError    no more may listen to status events
     └── NotEntitledError           evidence is good, but nothing is registered that it entitles to
 
 `issuer/http/problems.py` maps each `code` to its status; nothing in here knows of HTTP.
@@ -63,10 +64,17 @@ class NotAllowedError(RemitError):
     default_code = "forbidden"
 
 
+class TooManySubscribersError(RemitError):
+    """As many listen to status events as may, from this address, for this provider or in all."""
+
+    default_code = "too_many_subscribers"
+
+
 class NotEntitledError(RemitError):
     """The evidence is good, but no entry, grant or active agent entitles it to a credential.
 
-    Its code says which is missing: `no_entry`, `no_grant`, `agent_not_active`; or what is too much: `too_many_tasks`.
+    Its code says which is missing: `no_entry`, `no_grant`, `no_agent_key`, `agent_not_active`; or what is too much:
+    `too_many_tasks`.
     """
 
     default_code = "no_entry"

@@ -53,7 +53,11 @@ class IssueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Issued(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One credential."""
+    """One credential.
+
+    `token_type` is `Bearer`, or `DPoP` when it is bound to the agent's key; `key_held_by` then says who signs with that: `agent`
+    or `sidecar`, which is the one that asked.
+    """
 
     agent: str
     spiffe_id: str
@@ -62,6 +66,8 @@ class Issued(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_at: int
     grant: str
     task: str | None = None
+    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
+    key_held_by: str | None = None
 
 
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -144,7 +150,17 @@ def _result(outcome: Sequence[IssuedCredential] | RemitError) -> Result:
         return Result(problem=problem(outcome))
     return Result(
         credentials=[
-            Issued(one.agent, one.spiffe_id, one.token, one.issued_at, one.expires_at, one.grant, one.task)
+            Issued(
+                one.agent,
+                one.spiffe_id,
+                one.token,
+                one.issued_at,
+                one.expires_at,
+                one.grant,
+                one.task,
+                one.token_type,
+                None if one.key is None else one.key.holder,
+            )
             for one in outcome
         ]
     )

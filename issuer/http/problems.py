@@ -18,6 +18,9 @@ from aiohttp import web
 
 from remit.errors import InvalidInputError, RefusedError, RemitError
 
+RETRY_SECONDS: Final = 10
+"""When to come back (`Retry-After`) to what is full (429)."""
+
 MEDIA_TYPE: Final = "application/problem+json"
 """The content type of a problem document."""
 
@@ -29,7 +32,9 @@ _QUOTED_RE: Final = re.compile(
     r"""(?<!\w)(?:'(?:[^'\\]|\\.|\\\Z)*+(?:'|\Z)|"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z))(?!\w)""", re.DOTALL
 )
 
-_SECRET_RE: Final = re.compile(r"remit_(?:op|join|sc)_[\w-]+|eyJ[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)  # or a compact JWS
+_SECRET_RE: Final = re.compile(
+    r"remit_(?:op|join|sc|prov)_[\w-]+|eyJ[\w-]*\.[\w-]*\.[\w-]*", re.ASCII
+)  # or a compact JWS
 
 _STATUS: Final = {
     "malformed_request": 400,
@@ -48,6 +53,7 @@ _STATUS: Final = {
     "evidence_replayed": 403,
     "no_entry": 403,
     "no_grant": 403,
+    "no_agent_key": 403,
     "too_many_tasks": 403,
     "agent_not_active": 403,
     "ambiguous_agent": 403,
@@ -64,6 +70,7 @@ _STATUS: Final = {
     "body_too_large": 413,
     "unsupported_media_type": 415,
     "idempotency_mismatch": 422,
+    "too_many_subscribers": 429,
     "internal": 500,
     "overloaded": 503,
     "evidence_unavailable": 503,
@@ -108,6 +115,8 @@ def problem_response(error: RemitError) -> web.Response:
     response.headers["Cache-Control"] = "no-store"
     if document.code == "unauthenticated":
         response.headers["WWW-Authenticate"] = "Bearer"
+    if document.status == 429:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
 

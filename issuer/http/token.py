@@ -7,7 +7,8 @@
 - `urn:remit:token-type:<name>`: evidence for the installed attestor of that name
 
 Beside RFC 8693's parameters it takes `authorization_details` (RFC 9396: one `agent_spend` object), and `agent`, `task` and
-`reason`, which are ours. What is issued is a bearer token: its `token_type` says how it is presented to the provider.
+`reason`, which are ours. What is issued says in its `token_type` how it is presented to the
+provider: `Bearer`, or `DPoP` when it is bound to the agent's key.
 Parameters that it does not know are ignored, as RFC 6749 section 3.2 demands.
 """
 
@@ -177,7 +178,7 @@ def _answer(credential: IssuedCredential) -> TokenAnswer:
     return TokenAnswer(
         access_token=credential.token,
         issued_token_type=JWT,
-        token_type="Bearer",  # noqa: S106 - the name of a scheme
+        token_type=credential.token_type,
         expires_in=credential.expires_at - credential.issued_at,
         authorization_details=[msgspec.Raw(credential.scope)],
     )

@@ -43,7 +43,8 @@ class ClaimsWriter:
     def write(self, decision: Decision, jti: str) -> bytes:
         """The claims of one token, JSON."""
         basis = decision.basis
-        head, tail = self._shared(basis.entry.agent, basis.grant.task, basis.scope, basis.index)
+        jkt = None if basis.key is None else basis.key.jkt
+        head, tail = self._shared(basis.entry.agent, basis.grant.task, basis.scope, basis.index, jkt)
         times = b',"iat":%d,"nbf":%d,"exp":%d,"jti":"' % (decision.issued_at, decision.issued_at, decision.expires_at)
         return b"".join((head, _json(decision.request.audience), times, jti.encode(), tail))
 
@@ -64,7 +65,9 @@ class ClaimsWriter:
                 )
         return decision
 
-    def _encode_shared(self, agent: str, task: str | None, scope: bytes, index: StatusIndex) -> tuple[bytes, bytes]:
+    def _encode_shared(
+        self, agent: str, task: str | None, scope: bytes, index: StatusIndex, jkt: str | None
+    ) -> tuple[bytes, bytes]:
         """What comes before the audience, and what comes after the `jti`."""
         name = AgentName.parse(agent)
         head = b'{"iss":%b,"sub":%b,"aud":' % (_json(self._issuer), _json(str(name.spiffe_id(self._trust_domain))))
@@ -75,6 +78,8 @@ class ClaimsWriter:
         if task is not None:
             members["txn"] = task
         members |= {"authorization_details": [msgspec.Raw(scope)], "status": status}
+        if jkt is not None:
+            members["cnf"] = {"jkt": jkt}
         return head, b'",' + _json(members)[1:]
 
     def status_list_uri(self, number: int) -> str:

@@ -7,7 +7,7 @@ from issuer.errors import UnauthenticatedError
 from issuer.issuance import store
 from issuer.issuance.decision import Held, decide
 from issuer.issuance.matching import match
-from issuer.issuance.model import Basis, Candidate, Entitlement, HeldGrant, IssuanceRequest, Link, Opening
+from issuer.issuance.model import Basis, Candidate, Entitlement, HeldGrant, HeldKey, IssuanceRequest, Link, Opening
 from issuer.storage import Transaction
 from remit.errors import RemitError
 
@@ -28,12 +28,14 @@ async def decide_all(
     """
     candidates = await store.candidates(tx, {selector for request in requests for selector in request.selectors})
     matched = [_outcome_of_matching(request, candidates) for request in requests]
-    agents = {entry.agent_id for entries in matched if not isinstance(entries, RemitError) for entry in entries}
+    entitling = [entry for entries in matched if not isinstance(entries, RemitError) for entry in entries]
+    agents = {entry.agent_id for entry in entitling}
     decider = _Decider(
         tx=tx,
         now=now,
         chains=await store.chains(tx, agents),
         standing=await store.standing_grants(tx, agents),
+        keys=await store.active_keys(tx, {entry.agent_id for entry in entitling if entry.bound}),
         sidecars=await store.sidecars(tx, _asking(requests)),
         max_open_tasks=max_open_tasks,
     )
@@ -51,6 +53,7 @@ class _Decider:
     now: int
     chains: Mapping[int, store.Chain]
     standing: Mapping[int, HeldGrant]
+    keys: Mapping[int, Sequence[HeldKey]]
     sidecars: Mapping[int, Link]
     max_open_tasks: int
 
@@ -75,7 +78,12 @@ class _Decider:
         if request.task is not None:
             own = await store.task_grant(self.tx, entry.agent_id, request.task)
             room = own is not None or await store.open_tasks(self.tx, entry.agent_id, self.now) < self.max_open_tasks
-        return Held(self.standing.get(entry.agent_id), own, sidecar, room)
+        return Held(self.standing.get(entry.agent_id), own, sidecar, room, self._key(request, entry))
+
+    def _key(self, request: IssuanceRequest, entry: Candidate) -> HeldKey | None:
+        """The key that the workload can use: the agent's own, or the one that its own sidecar holds."""
+        hands = (None, request.caller.sidecar_id)
+        return next((key for key in self.keys.get(entry.agent_id, ()) if key.sidecar_id in hands), None)
 
 
 def _outcome_of_matching(

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from attestors.errors import EvidenceRefusedError
 from issuer.errors import NotEntitledError
-from issuer.issuance.model import Basis, Decision, Entitlement, HeldGrant, IssuanceRequest, Link, Opening
+from issuer.issuance.model import Basis, Decision, Entitlement, HeldGrant, HeldKey, IssuanceRequest, Link, Opening
 from issuer.registry.requests import MAX_SCOPE_BYTES
 from issuer.registry.state import State, effective
 from remit.errors import ScopeRefusedError
@@ -40,12 +40,14 @@ class Held(Struct, frozen=True):
         own: its grant for the task that is asked for, whatever its state, or None.
         sidecar: the sidecar that asks, or None for a workload that came by itself.
         room: whether a grant for one more task may be opened.
+        key: its key that the workload can use, or None; read for bound entries only.
     """
 
     standing: HeldGrant | None
     own: HeldGrant | None
     sidecar: Link | None
     room: bool = True
+    key: HeldKey | None = None
 
 
 def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
@@ -61,13 +63,15 @@ def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
 
     Raises:
         NotEntitledError: something in the chain is not active (`agent_not_active`), no grant is (`no_grant`),
+            the entry binds tokens to a key and there is none (`no_agent_key`),
             or the agent has too many open tasks (`too_many_tasks`).
         ScopeRefusedError: more was asked for than the grant allows (`scope_too_wide`).
     """
     _require_active(entitlement)
+    _require_key(entitlement, held.key)
     task = entitlement.request.task
     if task is not None and held.own is None:
-        opening = _opening(entitlement, _usable(held.standing, now), task, held.sidecar)
+        opening = _opening(entitlement, _usable(held.standing, now), task, held)
         if not held.room:
             raise NotEntitledError(
                 f"agent {entitlement.entry.agent} has too many open tasks",
@@ -77,10 +81,10 @@ def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
         return opening
     grant = _usable(held.standing if task is None else held.own, now)
     scope = narrowed(grant.scope, grant.funding, entitlement.request.scope)
-    rests_on = _links(entitlement, grant, held.sidecar)
+    rests_on = _links(entitlement, grant, held)
     if grant.index is None:
         return Opening(entitlement, grant, None, scope, rests_on)
-    return Basis(entitlement.entry, grant, grant.index, scope, _end(grant), rests_on)
+    return Basis(entitlement.entry, grant, grant.index, scope, _end(grant), rests_on, held.key)
 
 
 def date(request: IssuanceRequest, basis: Basis, terms: Terms) -> Decision:
@@ -121,9 +125,9 @@ def narrowed(scope: str, funding: Literal["jit", "standing"], requested: SpendSc
     return encoded
 
 
-def _opening(entitlement: Entitlement, standing: HeldGrant, task: str, sidecar: Link | None) -> Opening:
+def _opening(entitlement: Entitlement, standing: HeldGrant, task: str, held: Held) -> Opening:
     scope = narrowed(standing.scope, "jit", entitlement.request.scope)
-    return Opening(entitlement, standing, task, scope, _links(entitlement, standing, sidecar))
+    return Opening(entitlement, standing, task, scope, _links(entitlement, standing, held))
 
 
 def _require_active(entitlement: Entitlement) -> None:
@@ -134,6 +138,15 @@ def _require_active(entitlement: Entitlement) -> None:
                 code="agent_not_active",
                 hint="an operator can resume it" if node.state is State.SUSPENDED else "revoked is final",
             )
+
+
+def _require_key(entitlement: Entitlement, key: HeldKey | None) -> None:
+    if entitlement.entry.bound and key is None:
+        raise NotEntitledError(
+            f"tokens of agent {entitlement.entry.agent} are bound to its key, and none is registered",
+            code="no_agent_key",
+            hint="ask the sidecar over its own API, which makes and registers one, or register one at /v1/keys",
+        )
 
 
 def _usable(grant: HeldGrant | None, now: int) -> HeldGrant:
@@ -161,11 +174,12 @@ def _earliest(*times: int | None) -> int | None:
     return min([time for time in times if time is not None], default=None)
 
 
-def _links(entitlement: Entitlement, grant: HeldGrant, sidecar: Link | None) -> frozenset[Link]:
+def _links(entitlement: Entitlement, grant: HeldGrant, held: Held) -> frozenset[Link]:
     links = [node.link for node in entitlement.chain]
     links += [entitlement.entry.link, grant.link]
     links += [] if grant.opener is None else [grant.opener.link]
-    links += [] if sidecar is None else [sidecar]
+    links += [] if held.sidecar is None else [held.sidecar]
+    links += [] if held.key is None else [held.key.link]
     return frozenset(links)
 
 

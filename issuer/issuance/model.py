@@ -101,6 +101,25 @@ class Node(Struct, frozen=True, gc=False):
     label: str
 
 
+class HeldKey(Struct, frozen=True, gc=False):
+    """A key of an agent that tokens may be bound to.
+
+    Attributes:
+        link: where it is kept, and its revision.
+        jkt: its thumbprint (RFC 7638).
+        sidecar_id: the sidecar that holds it for the agent, or None: the agent itself does.
+    """
+
+    link: Link
+    jkt: str
+    sidecar_id: int | None
+
+    @property
+    def holder(self) -> Literal["agent", "sidecar"]:
+        """Who holds its private half."""
+        return "agent" if self.sidecar_id is None else "sidecar"
+
+
 class Candidate(Struct, frozen=True):
     """An active registration entry that may match.
 
@@ -111,6 +130,7 @@ class Candidate(Struct, frozen=True):
         sidecar_id: its parent, or None.
         selectors: what a workload must have, all of it.
         ttl_seconds: the longest life of its tokens, or None.
+        bound: whether its tokens are bound to the agent's key.
     """
 
     link: Link
@@ -119,6 +139,7 @@ class Candidate(Struct, frozen=True):
     sidecar_id: int | None
     selectors: frozenset[str]
     ttl_seconds: int | None
+    bound: bool = False
 
 
 class HeldGrant(Struct, frozen=True):
@@ -175,6 +196,7 @@ class Basis(Struct, frozen=True):
         scope: its spend scope, encoded.
         ends_at: when the grant ends by itself, unix seconds, or None.
         rests_on: everything whose change voids it.
+        key: the agent's key that the credential is bound to, or None: to none.
     """
 
     entry: Candidate
@@ -183,6 +205,7 @@ class Basis(Struct, frozen=True):
     scope: bytes
     ends_at: int | None
     rests_on: frozenset[Link]
+    key: HeldKey | None = None
 
 
 class Decision(Struct, frozen=True):
@@ -231,6 +254,7 @@ class IssuedCredential(Struct, frozen=True):
         grant: the id of the grant behind it.
         task: its task, or None.
         scope: its spend scope, encoded.
+        key: the agent's key that it is bound to, or None: it is a bearer token.
     """
 
     agent: str
@@ -241,3 +265,9 @@ class IssuedCredential(Struct, frozen=True):
     grant: str
     task: str | None
     scope: bytes
+    key: HeldKey | None = None
+
+    @property
+    def token_type(self) -> str:
+        """How it is presented: `Bearer`, or `DPoP` when it is bound to a key (RFC 9449 section 5)."""
+        return "Bearer" if self.key is None else "DPoP"

@@ -95,6 +95,8 @@ def _issued(draft: Draft, kid: str, now_ms: int) -> AuditRecord:
         "scope": msgspec.Raw(basis.scope),
         "status": [basis.index.list, basis.index.idx],
     }
+    if basis.key is not None:
+        detail["jkt"] = basis.key.jkt
     return AuditRecord(
         at_ms=now_ms,
         kind="issuance",

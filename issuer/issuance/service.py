@@ -239,6 +239,7 @@ class IssuanceService:
             grant=basis.grant.id,
             task=basis.grant.task,
             scope=basis.scope,
+            key=basis.key,
         )
 
 

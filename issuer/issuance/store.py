@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from issuer.issuance.model import Candidate, HeldGrant, Link, Node
+from issuer.issuance.model import Candidate, HeldGrant, HeldKey, Link, Node
 from issuer.registry.state import State
 from issuer.status.model import StatusIndex
 from issuer.storage import Row, Transaction, Value
@@ -18,7 +18,7 @@ _decode_selectors: Final = msgspec.json.Decoder(frozenset[str]).decode
 
 _CANDIDATES: Final = (
     "SELECT entries.id, entries.revision, entries.agent_id, entries.sidecar_id, entries.anchor, entries.selectors, "
-    "entries.ttl_seconds, agents.path, accounts.name AS account FROM entries "
+    "entries.ttl_seconds, entries.bound, agents.path, accounts.name AS account FROM entries "
     "JOIN agents ON agents.id = entries.agent_id JOIN accounts ON accounts.id = agents.account_id "
     "WHERE entries.state = 'active' AND entries.anchor IN ({})"
 )
@@ -35,6 +35,9 @@ OPEN_TASKS: Final = (
 )
 """The open grants of an agent's tasks, but for those that an operator gave no end; an index of its own has exactly these rows."""
 _BY_ID: Final = "SELECT * FROM grants WHERE id = $1"
+_KEYS: Final = (
+    "SELECT id, jkt, agent_id, sidecar_id, revision FROM subject_keys WHERE state = 'active' AND agent_id IN ({})"
+)
 _CURRENT: Final = "SELECT id, revision FROM {} WHERE state = 'active' AND id IN ({})"
 _SUM: Final = "SELECT count(*) AS active, sum(revision) AS revisions FROM {} WHERE state = 'active' AND id IN ({})"
 
@@ -77,6 +80,15 @@ async def open_tasks(tx: Transaction, agent_id: int, now: int) -> int:
     """How many grants for tasks of the agent are open, of those that end by themselves."""
     row = await tx.fetch_row(OPEN_TASKS, agent_id, now)
     return 0 if row is None else int(row["open"])
+
+
+async def active_keys(tx: Transaction, agent_ids: Collection[int]) -> dict[int, list[HeldKey]]:
+    """The active keys of each agent: its own, or one for each sidecar that holds one for it."""
+    found: dict[int, list[HeldKey]] = {}
+    for row in await _among(tx, _KEYS, agent_ids):
+        key = HeldKey(Link("subject_keys", row["id"], row["revision"]), row["jkt"], row["sidecar_id"])
+        found.setdefault(row["agent_id"], []).append(key)
+    return found
 
 
 async def sidecars(tx: Transaction, ids: Collection[int]) -> dict[int, Link]:
@@ -145,6 +157,7 @@ def _candidate(row: Row) -> Candidate:
         sidecar_id=row["sidecar_id"],
         selectors=_decode_selectors(row["selectors"]),
         ttl_seconds=row["ttl_seconds"],
+        bound=bool(row["bound"]),
     )
 
 

@@ -80,6 +80,7 @@ def _entry(request: NewEntry, now: int) -> Entry:
         selectors=check_selectors(request.selectors),
         sidecar=request.sidecar,
         ttl_seconds=request.ttl_seconds,
+        bound=request.bound,
         state=State.ACTIVE,
         created_at=now,
     )
@@ -87,4 +88,5 @@ def _entry(request: NewEntry, now: int) -> Entry:
 
 def _record(change: Change, kind: str, entry: Entry) -> AuditRecord:
     detail: dict[str, object] = {"entry": entry.id, "selectors": entry.selectors, "sidecar": entry.sidecar}
+    detail |= {"bound": True} if entry.bound else {}
     return change.record(kind, detail, account=entry.agent.partition("/")[0], agent=entry.agent)

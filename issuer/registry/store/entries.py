@@ -23,8 +23,8 @@ EntryKey = tuple[int, str, int | None]
 async def insert_entries(tx: Transaction, entries: Iterable[tuple[Entry, int, int | None]]) -> None:
     """Write new entries, each with the keys of its agent and of its sidecar."""
     await tx.execute_many(
-        "INSERT INTO entries (id, agent_id, sidecar_id, anchor, selectors, ttl_seconds, state, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO entries (id, agent_id, sidecar_id, anchor, selectors, ttl_seconds, bound, state, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         (
             (
                 new.id,
@@ -33,6 +33,7 @@ async def insert_entries(tx: Transaction, entries: Iterable[tuple[Entry, int, in
                 anchor(new.selectors),
                 encode_selectors(new.selectors),
                 new.ttl_seconds,
+                int(new.bound),
                 new.state,
                 new.created_at,
             )
@@ -101,6 +102,7 @@ def _entry(row: Row) -> Entry:
         selectors=msgspec.json.decode(row["selectors"], type=tuple[str, ...]),
         sidecar=row["sidecar"],
         ttl_seconds=row["ttl_seconds"],
+        bound=bool(row["bound"]),
         state=State(row["state"]),
         created_at=row["created_at"],
     )

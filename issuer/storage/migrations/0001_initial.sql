@@ -198,7 +198,8 @@ CREATE TABLE signing_keys (
 
 -- Keys of agents and accounts, which never had their private halves here. A key is one subject's for ever.
 CREATE TABLE subject_keys (
-    jkt         TEXT    PRIMARY KEY,            -- RFC 7638 thumbprint
+    id          INTEGER PRIMARY KEY,
+    jkt         TEXT    NOT NULL UNIQUE,        -- RFC 7638 thumbprint
     agent_id    INTEGER REFERENCES agents (id),
     account_id  INTEGER REFERENCES accounts (id),
     sidecar_id  INTEGER REFERENCES sidecars (id),   -- which sidecar holds it for its agent; NULL: the subject itself
@@ -209,7 +210,9 @@ CREATE TABLE subject_keys (
     retired_at  INTEGER,
     CHECK ((agent_id IS NULL) <> (account_id IS NULL))
 );
-CREATE UNIQUE INDEX subject_keys_of_agent ON subject_keys (agent_id) WHERE agent_id IS NOT NULL AND state = 'active';
+-- One active key in each hand: the agent's own, or one for each sidecar that serves a replica of it.
+CREATE UNIQUE INDEX subject_keys_of_agent ON subject_keys (agent_id, coalesce(sidecar_id, 0))
+    WHERE agent_id IS NOT NULL AND state = 'active';
 CREATE INDEX subject_keys_by_agent ON subject_keys (agent_id, created_at) WHERE agent_id IS NOT NULL;
 CREATE INDEX subject_keys_by_account ON subject_keys (account_id, created_at) WHERE account_id IS NOT NULL;
 
