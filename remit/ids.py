@@ -1,7 +1,7 @@
 """Identifiers: trust domains, SPIFFE IDs, accounts, agents, sidecars and their DIDs.
 
 Each is a frozen value that is valid once it exists: constructing or parsing anything else raises `InvalidInputError`.
-SPIFFE-ID sections 2.1 to 2.3; did:web method, "Method-specific identifier". Comparison is by exact text.
+SPIFFE-ID sections 2.1 to 2.3; did:web and did:webvh, "Method-Specific Identifier". Comparison is by exact text.
 """
 
 import re
@@ -21,7 +21,8 @@ _AGENT_PATH_RE: Final = re.compile(rf"{_SEGMENT}(?:/sub/{_SEGMENT})*", re.ASCII)
 _TRUST_DOMAIN_RE: Final = re.compile(r"[a-z0-9._-]{1,255}", re.ASCII)
 # A last label that begins with a letter rules out every spelling of an IPv4 address (127.0.0.1, 127.1, 0x7f000001).
 _HOST_RE: Final = re.compile(r"(?=.{1,259}$)(?:[a-z0-9-]{1,63}\.)*[a-z][a-z0-9-]{0,62}(?::[1-9][0-9]{0,4})?", re.ASCII)
-_PUBLIC_URL_RE: Final = re.compile(r"https?://([^/?#@\s]+)/?", re.ASCII)
+# The multihash of a SHA-256 digest in base58btc (did:webvh 1.0, SCID).
+_SCID_RE: Final = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}", re.ASCII)
 
 
 class TrustDomain(msgspec.Struct, frozen=True, gc=False):
@@ -188,21 +189,25 @@ class SidecarName(msgspec.Struct, frozen=True, gc=False):
 
 
 class DID(msgspec.Struct, frozen=True, gc=False):
-    """The did:web identifier of an account or an agent.
+    """The DID of an account or an agent: did:web, or did:webvh when it has an SCID.
 
     Attributes:
         host: a lower-case host name with its port if it has one, `issuer.example.org` or `localhost:8750`; never an IP address.
         account: the account's name.
         agent_path: the agent's path (`planner/sub/search`), or None for the account's own DID.
+        scid: what did:webvh certifies its history by, a base58 SHA-256 multihash; None for did:web.
     """
 
     host: str
     account: str
     agent_path: str | None
+    scid: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a host or a name that did:web cannot carry."""
         _require_host(self.host)
+        if self.scid is not None:
+            _require(_SCID_RE, self.scid, "SCID", "it is 46 characters that begin with Qm")
         if self.agent_path is None:
             _require_segment(self.account, "account name")
         else:
@@ -210,47 +215,57 @@ class DID(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `did:web:<host[%3Aport]>:account:<account>[:agent:<agent>]`; raises `InvalidInputError`."""
-        parts = _bounded(text, "DID").split(":")
-        refusal = InvalidInputError(
-            f"not the DID of an account or an agent: {text[:64]!r}",
-            hint="it reads did:web:<host>:account:<account>:agent:<agent>",
-        )
-        if len(parts) < 5 or parts[:2] != ["did", "web"] or parts[3] != "account" or ":" in parts[2]:
-            raise refusal
-        host, rest = re.sub("%3[Aa]", ":", parts[2], count=1), parts[5:]
-        if not rest:
-            return cls(host, parts[4], None)
-        if rest[0] != "agent" or len(rest) < 2 or any("/" in part for part in parts):
-            raise refusal
-        return cls(host, parts[4], "/".join(rest[1:]))
+        """Read `did:web:<host[%3Aport]>:account:<account>[:agent:<agent>]`, or the same after `did:webvh:<SCID>:`.
+
+        Raises:
+            InvalidInputError: it is not the DID of an account or an agent.
+        """
+        scid = None
+        match _bounded(text, "DID").split(":"):
+            case ["did", "web", host, "account", account, *rest]:
+                pass
+            case ["did", "webvh", scid, host, "account", account, *rest]:
+                pass
+            case _:
+                raise _no_did(text)
+        if "/" in text or (rest and (rest[0] != "agent" or len(rest) < 2)):
+            raise _no_did(text)
+        return cls(re.sub("%3[Aa]", ":", host, count=1), account, "/".join(rest[1:]) if rest else None, scid)
 
     @property
     def agent(self) -> AgentName | None:
         """The agent, or None for an account's DID."""
         return None if self.agent_path is None else AgentName(self.account, self.agent_path)
 
+    @property
+    def subject(self) -> str:
+        """The name of the agent or the account: `acme/planner`, `acme`."""
+        return self.account if self.agent_path is None else f"{self.account}/{self.agent_path}"
+
     def document_url(self) -> str:
         """Where the DID document is: HTTPS, except on `localhost`, where a development issuer serves plain HTTP."""
+        return f"{self._folder_url()}/did.json"
+
+    def history_url(self) -> str:
+        """Where the history is (did:webvh), beside the document."""
+        return f"{self._folder_url()}/did.jsonl"
+
+    def _folder_url(self) -> str:
         scheme = "http" if self.host.partition(":")[0] == "localhost" else "https"
         agent = "" if self.agent_path is None else f"/agent/{self.agent_path}"
-        return f"{scheme}://{self.host}/account/{self.account}{agent}/did.json"
+        return f"{scheme}://{self.host}/account/{self.account}{agent}"
 
     def __str__(self) -> str:
         agent = "" if self.agent_path is None else f":agent:{self.agent_path.replace('/', ':')}"
-        return f"did:web:{self.host.replace(':', '%3A')}:account:{self.account}{agent}"
+        method = "web" if self.scid is None else f"webvh:{self.scid}"
+        return f"did:{method}:{self.host.replace(':', '%3A')}:account:{self.account}{agent}"
 
 
-def did_web(public_url: str, account: str, agent_path: str | None = None) -> DID:
-    """The DID of an account, or of one of its agents, of the issuer at `public_url`.
-
-    Raises:
-        InvalidInputError: the URL is not http(s) with a host name and without a path, or a name is not valid.
-    """
-    match = _PUBLIC_URL_RE.fullmatch(public_url)
-    if match is None:
-        raise InvalidInputError(f"not an issuer's URL: {public_url[:64]!r}", hint="write it as https://host[:port]")
-    return DID(match[1].lower(), account, agent_path)
+def _no_did(text: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"not the DID of an account or an agent: {text[:64]!r}",
+        hint="it reads did:web:<host>:account:<account>:agent:<agent>, or did:webvh:<SCID>:<host>:…",
+    )
 
 
 def _require(pattern: re.Pattern[str], text: object, what: str, hint: str) -> None:

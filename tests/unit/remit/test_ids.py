@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.errors import InvalidInputError
-from remit.ids import DID, SPIFFEID, AccountName, AgentName, SidecarName, TrustDomain, did_web
+from remit.ids import DID, SPIFFEID, AccountName, AgentName, SidecarName, TrustDomain
 
 SEGMENTS = st.from_regex(r"[a-zA-Z0-9._-]{1,12}", fullmatch=True).filter(lambda text: text not in (".", ".."))
 AGENTS = st.builds(
     lambda account, names: AgentName(account, "/sub/".join(names)), SEGMENTS, st.lists(SEGMENTS, min_size=1, max_size=6)
 )
+SCID = "QmdmPkUdYzbr9txmx8gM2rsHPgr5L6m3gHjJGAf4vUFoGE"
 DOMAIN = TrustDomain("example.org")
 HOSTS = st.sampled_from(["issuer.example.org", "localhost", "localhost:8750"])
 
@@ -42,11 +43,20 @@ def test_forms() -> None:
 
 def test_document_url() -> None:
     """A DID leads to its document over HTTPS, and on localhost over HTTP."""
-    assert (
-        did_web("https://Issuer.example.org/", "acme", "planner/sub/x").document_url()
-        == "https://issuer.example.org/account/acme/agent/planner/sub/x/did.json"
-    )
-    assert did_web("http://localhost:8750", "acme").document_url() == "http://localhost:8750/account/acme/did.json"
+    did = AgentName("acme", "planner/sub/x").did("issuer.example.org")
+    assert did.document_url() == "https://issuer.example.org/account/acme/agent/planner/sub/x/did.json"
+    assert did.history_url() == "https://issuer.example.org/account/acme/agent/planner/sub/x/did.jsonl"
+    assert AccountName("acme").did("localhost:8750").document_url() == "http://localhost:8750/account/acme/did.json"
+
+
+def test_a_did_with_an_scid_is_did_webvh() -> None:
+    """The SCID comes first; everything else is as in did:web."""
+    text = f"did:webvh:{SCID}:localhost%3A8750:account:acme:agent:planner:sub:search"
+    did = DID.parse(text)
+    assert (did.scid, did.host, did.agent) == (SCID, "localhost:8750", AgentName("acme", "planner/sub/search"))
+    assert did.subject == "acme/planner/sub/search"
+    assert str(did) == text
+    assert DID.parse(f"did:webvh:{SCID}:a.example:account:acme").subject == "acme"
 
 
 @pytest.mark.parametrize(
@@ -160,22 +170,18 @@ def test_did_refuses_addresses(host: str) -> None:
         "did:web:a.example:account:acme:agent:a:b",
         "did:web:a.example%2Fx:account:acme",
         "did:web:a.example:account:acme\n",
+        "did:webvh:a.example:account:acme",
+        "did:webvh::a.example:account:acme",
+        f"did:webvh:{SCID[:-1]}0:a.example:account:acme",
+        f"did:webvh:{SCID}",
+        f"did:webvh:{SCID}:a.example:8750:account:acme",
+        "did:web",
     ],
 )
 def test_refuses_other_dids(text: str) -> None:
     """Only the DID of an account or an agent parses."""
     with pytest.raises(InvalidInputError):
         DID.parse(text)
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["https://a.example/x", "ftp://a.example", "https://u@a.example", "https://a.example\n", "https://", "a.example"],
-)
-def test_did_web_refuses_other_urls(url: str) -> None:
-    """An issuer's URL is a scheme and a host, with nothing behind it."""
-    with pytest.raises(InvalidInputError):
-        did_web(url, "acme")
 
 
 @given(st.text(max_size=60))
