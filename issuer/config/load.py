@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from issuer.config.checks import check
-from issuer.config.model import Config, HTTPConfig, KeysConfig, LogConfig, Table, TokensConfig
+from issuer.config.model import Config, HTTPConfig, KeysConfig, LogConfig, StatusConfig, Table, TokensConfig
 from remit.errors import ConfigurationError
 
 _VARIABLE: Final = re.compile(r"REMIT_(?:([A-Z]+)_)?_([A-Z][A-Z_]*)")
@@ -23,6 +23,7 @@ _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "HTTP": HTTPConfig,
     "TOKENS": TokensConfig,
     "KEYS": KeysConfig,
+    "STATUS": StatusConfig,
     "LOG": LogConfig,
 }
 _TOP_LEVEL: Final = ("trust_domain", "public_url", "data_dir")

@@ -80,6 +80,21 @@ class KeysConfig(Struct, frozen=True, forbid_unknown_fields=True):
     refresh_hint_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 60
 
 
+class StatusConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[status]`: how changes of status are told to those who listen.
+
+    Attributes:
+        heartbeat_seconds: how often subscribers are told that nothing changed.
+        max_subscribers: most anonymous subscribers, and most registered ones of each provider. Anonymous ones never take more than
+            half of the files that the process may open.
+        max_subscribers_per_address: most anonymous subscribers from one address (IPv6: from one /64).
+    """
+
+    heartbeat_seconds: Annotated[int, Meta(ge=1, le=5)] = 1
+    max_subscribers: Annotated[int, Meta(ge=0, le=65_536)] = 4096
+    max_subscribers_per_address: Annotated[int, Meta(ge=0, le=65_536)] = 64
+
+
 class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`[log]`: what is written to stderr.
 
@@ -103,6 +118,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         http: where it listens.
         tokens: how long what is issued lives.
         keys: how signing keys are rotated.
+        status: how changes of status are told.
         log: what is written to stderr.
         oidc: the OIDC issuers whose tokens are evidence, one table each.
         spiffe: the foreign trust domains whose JWT-SVIDs are evidence, one table each.
@@ -115,6 +131,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     http: HTTPConfig = HTTPConfig()
     tokens: TokensConfig = TokensConfig()
     keys: KeysConfig = KeysConfig()
+    status: StatusConfig = StatusConfig()
     log: LogConfig = LogConfig()
     oidc: tuple[Table, ...] = ()
     spiffe: tuple[Table, ...] = ()

@@ -4,12 +4,12 @@ What a role may do is one table in `issuer.registry.roles`; what an account-limi
 """
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from aiohttp import web
 
 from issuer.changes import Change
-from issuer.errors import UnauthenticatedError
+from issuer.http.bearer import bearer_credential
 from issuer.http.idempotency import once
 from issuer.http.middleware import PRINCIPAL, Principal
 from issuer.http.requests import decode, read_body
@@ -17,8 +17,6 @@ from issuer.registry.roles import Action, Operator
 from issuer.registry.service import Registry
 
 T = TypeVar("T")
-
-_SCHEME: Final = "bearer"
 
 
 class OperatorGate:
@@ -36,7 +34,7 @@ class OperatorGate:
             UnauthenticatedError: no credential, or none of an active operator.
             NotAllowedError: `action` is not for them.
         """
-        operator = await self._registry.identify(_credential(request))
+        operator = await self._registry.identify(bearer_credential(request, whose="operator", prefix="remit_op_"))
         request[PRINCIPAL] = Principal(operator.actor, operator.account)
         operator.require(action)
         return operator
@@ -59,11 +57,3 @@ class OperatorGate:
         """Return who wants what the path names deleted; there is no body. Raises as `change`."""
         operator = await self.admit(request, action)
         return Change(operator, self._clock_ms(), once(request, b""))
-
-
-def _credential(request: web.Request) -> str:
-    headers = request.headers.getall("Authorization", [])
-    scheme, _, credential = (headers[0] if len(headers) == 1 else "").partition(" ")
-    if scheme.lower() != _SCHEME or not credential or not credential.isascii():
-        raise UnauthenticatedError("no operator credential", hint="send `Authorization: Bearer remit_op_…`")
-    return credential

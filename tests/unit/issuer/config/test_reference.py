@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from issuer.config import Config, HTTPConfig, KeysConfig, LogConfig, TokensConfig
+from issuer.config import Config, HTTPConfig, KeysConfig, LogConfig, StatusConfig, TokensConfig
 
 PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "configuration.md").read_text()
-SECTIONS = {"http": HTTPConfig, "tokens": TokensConfig, "keys": KeysConfig, "log": LogConfig}
+SECTIONS = {"http": HTTPConfig, "tokens": TokensConfig, "keys": KeysConfig, "status": StatusConfig, "log": LogConfig}
 KEYS = [
     *[(f"{name}.{field.name}", field) for name, kind in SECTIONS.items() for field in msgspec.structs.fields(kind)],
     *[(field.name, field) for field in msgspec.structs.fields(Config) if field.name not in SECTIONS],
