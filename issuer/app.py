@@ -3,7 +3,6 @@
 It takes the database as a port, so that a test can stand between the services and the disk.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -12,7 +11,6 @@ from attestors.configuring import AttestorHost
 from attestors.http_client import AiohttpClient
 from attestors.plugins import load_attestors
 from issuer.attestation import AttestationService, ProofGate
-from issuer.attestation.nonces import NonceSource
 from issuer.audit.service import AuditLog
 from issuer.authority.service import Authority
 from issuer.config import Config
@@ -28,6 +26,7 @@ from issuer.services import Services
 from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
 from issuer.storage import Database
+from remit.nonces import ProofNonces
 from remit.replay import ReplayCache
 
 _PROOFS_REMEMBERED: Final = 1_000_000
@@ -103,7 +102,7 @@ async def open_services(
 
 def _proof_gate(config: Config) -> ProofGate:
     used = ReplayCache(_PROOFS_REMEMBERED)
-    return ProofGate(config.url, NonceSource(secrets.token_bytes(32)), used, config.tokens.leeway_seconds)
+    return ProofGate(config.url, ProofNonces(), used, config.tokens.leeway_seconds)
 
 
 def _issuance(config: Config, database: Database, keys: KeyService, clock_ms: Callable[[], int]) -> IssuanceService:

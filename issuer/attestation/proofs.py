@@ -1,15 +1,15 @@
-"""Proofs of possession that sidecars send: each covers its request whole, carries our nonce, and is used once."""
+"""Proofs of possession that sidecars and agents send: each carries our nonce, covers its request, and is used once."""
 
-from issuer.attestation.nonces import NonceSource
 from remit.dpop import Proof, verify_proof
 from remit.errors import ProofRefusedError
+from remit.nonces import ProofNonces
 from remit.replay import ReplayCache
 
 
 class ProofGate:
-    """Verifies the proofs of one issuer's sidecars."""
+    """Verifies the proofs that come to one issuer."""
 
-    def __init__(self, public_url: str, nonces: NonceSource, used: ReplayCache, leeway_seconds: int) -> None:
+    def __init__(self, public_url: str, nonces: ProofNonces, used: ReplayCache, leeway_seconds: int) -> None:
         """Compare `htu` with `public_url`, never with what a request says of its host."""
         self._public_url = public_url
         self._nonces = nonces
@@ -20,14 +20,16 @@ class ProofGate:
         """What to send in `DPoP-Nonce`."""
         return self._nonces.current(now)
 
-    def verify(self, proof: str, *, method: str, path: str, body: bytes, now: int, session: str | None = None) -> Proof:
+    def verify(
+        self, proof: str, *, method: str, path: str, body: bytes | None, now: int, session: str | None = None
+    ) -> Proof:
         """Verify the proof of one request, and use it up.
 
         Args:
             proof: the only `DPoP` header.
             method: the request's method.
             path: the request's path.
-            body: the request's body, whole.
+            body: the request's body, whole; None: the proof need not cover it.
             now: unix seconds.
             session: the session in its `Authorization: DPoP` header; the proof must name it (`ath`).
 

@@ -3,10 +3,10 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from issuer.attestation.nonces import NonceSource
 from issuer.attestation.proofs import ProofGate
 from remit.dpop import create_proof
 from remit.errors import ProofRefusedError
+from remit.nonces import ProofNonces
 from remit.replay import ReplayCache
 
 NOW = 1_800_000_000
@@ -17,7 +17,7 @@ KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 def gate(max_entries: int = 100) -> ProofGate:
-    return ProofGate(URL, NonceSource(b"k" * 32), ReplayCache(max_entries), 5)
+    return ProofGate(URL, ProofNonces(b"k" * 32), ReplayCache(max_entries), 5)
 
 
 def prove(at: ProofGate, **changes: object) -> str:
@@ -63,7 +63,7 @@ def test_a_proof_for_another_request_is_refused(changes: dict[str, object]) -> N
     assert refused.value.code == "proof_invalid"
 
 
-@pytest.mark.parametrize("nonce", [None, "made up", NonceSource(b"k" * 32).current(NOW - 3600)])
+@pytest.mark.parametrize("nonce", [None, "made up", ProofNonces(b"k" * 32).current(NOW - 3600)])
 def test_a_proof_without_a_fresh_nonce_is_told_to_get_one(nonce: str | None) -> None:
     """Only the nonce is wrong: the code says so, and the sidecar tries again."""
     at = gate()
