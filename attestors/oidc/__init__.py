@@ -3,5 +3,6 @@
 from attestors.oidc.attestor import OIDCAttestor
 from attestors.oidc.config import OIDCProvider
 from attestors.oidc.presets import PRESETS, Preset
+from attestors.oidc.tokens import OIDCToken, OIDCTokens
 
-__all__ = ["PRESETS", "OIDCAttestor", "OIDCProvider", "Preset"]
+__all__ = ["PRESETS", "OIDCAttestor", "OIDCProvider", "OIDCToken", "OIDCTokens", "Preset"]

@@ -1,11 +1,12 @@
-"""One OIDC provider as it is configured: a `[[oidc]]` table, completed by its preset and checked at start."""
+"""One OIDC provider as it is configured: an `[[oidc]]` table, completed by its preset, or a `[[person]]` table; checked at start."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, structs
 
 from attestors.configuring import AttestorHost, decode_table
 from attestors.fetching import Network, Site, host_of, site_of
@@ -21,51 +22,59 @@ _GENERIC: Final = Preset(issuer_pattern=".*", algorithms=("ES256", "RS256"), req
 Name = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,62}\Z")]
 
 
-class OIDCTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of a `[[oidc]]` table; what is left out comes from the preset.
+class ProviderTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys that the tables of all OIDC providers have, whatever their tokens are good for.
 
     Attributes:
-        name: the provider's name in selectors (`oidc:<name>:…`).
-        preset: `github`, `gitlab`, `kubernetes`, `gcp`, `azure` or `aws`.
+        name: the provider's name here.
         issuer: exactly as in the tokens' `iss`, with or without the trailing slash.
         audiences: what `aud` may be; left out, the issuer's own public URL.
         jwks_hosts: hosts that its keys may be at, beside the issuer's own.
         algorithms: that are accepted.
-        claims: more claims that become selectors, by dotted path.
-        claim_paths: more of them, a selector name for each path of parts.
         required_claims: more claims that must be there.
         expected_claims: claims and the only values that are accepted.
         max_age_seconds: how old a token may be, by its `iat`.
-        single_use: whether each token is accepted once.
         private_network: whether its hosts may have private addresses.
         insecure_loopback_http: whether it is a provider on this machine, reached over plain http; for development.
     """
 
     name: Name
-    preset: str | None = None
     issuer: str | None = None
     audiences: tuple[str, ...] = ()
     jwks_hosts: tuple[str, ...] = ()
     algorithms: tuple[str, ...] | UnsetType = UNSET
-    claims: tuple[str, ...] = ()
-    claim_paths: dict[str, tuple[str, ...]] = {}
     required_claims: tuple[str, ...] = ()
     expected_claims: dict[str, tuple[str, ...]] = {}
     max_age_seconds: Annotated[int, Meta(ge=1, le=86_400)] | UnsetType = UNSET
-    single_use: bool = False
     private_network: bool = False
     insecure_loopback_http: bool = False
+
+
+class OIDCTable(ProviderTable, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of an `[[oidc]]` table, whose tokens are evidence; what is left out comes from the preset.
+
+    Attributes:
+        preset: `github`, `gitlab`, `kubernetes`, `gcp`, `azure` or `aws`.
+        claims: more claims that become selectors (`oidc:<name>:…`), by dotted path.
+        claim_paths: more of them, a selector name for each path of parts.
+        single_use: whether each token is accepted once.
+    """
+
+    preset: str | None = None
+    claims: tuple[str, ...] = ()
+    claim_paths: dict[str, tuple[str, ...]] = {}
+    single_use: bool = False
 
 
 class OIDCProvider(msgspec.Struct, frozen=True, kw_only=True):
     """A provider whose tokens are accepted, complete and checked.
 
     Attributes:
-        name: its name in selectors.
+        name: its name here, and in selectors.
         issuer: the exact `iss`.
         audiences: the only values that `aud` may have; never empty.
         algorithms: those accepted; never empty.
-        exposed: claims that become selectors: name → path; never empty.
+        exposed: claims that become selectors: name → path; empty only where no token is evidence.
         required: claims that must be there.
         expected: claims and their only accepted values.
         freshness: how old a token may be.
@@ -97,10 +106,30 @@ class OIDCProvider(msgspec.Struct, frozen=True, kw_only=True):
             ConfigurationError: an unknown key or preset, or a value that is wrong or unsafe; it names the provider.
         """
         settings = decode_table("oidc", table, OIDCTable)
-        try:
-            return _provider(settings, _preset(settings), host)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"oidc {settings.name!r}: {error.detail}", hint=error.hint) from error
+        with _named("oidc", settings):
+            preset = _preset(settings)
+            provider = _provider(settings, preset, host)
+            return structs.replace(provider, exposed=_exposed(settings, preset), single_use=settings.single_use)
+
+    @classmethod
+    def parse_person(cls, table: object, host: AttestorHost) -> "OIDCProvider":
+        """Read one `[[person]]` table: a provider whose tokens say on whose behalf an agent acts, and are never evidence.
+
+        Raises:
+            ConfigurationError: an unknown key, or a value that is wrong or unsafe; it names the provider.
+        """
+        settings = decode_table("person", table, ProviderTable)
+        with _named("person", settings):
+            return _provider(settings, _GENERIC, host)
+
+
+@contextmanager
+def _named(section: str, settings: ProviderTable) -> Iterator[None]:
+    """Say of which table an error is."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{section} {settings.name!r}: {error.detail}", hint=error.hint) from error
 
 
 def _preset(settings: OIDCTable) -> Preset:
@@ -110,12 +139,19 @@ def _preset(settings: OIDCTable) -> Preset:
         raise ConfigurationError(
             f"there is no preset {settings.preset!r}", hint=f"presets: {', '.join(sorted(PRESETS))}"
         )
-    return PRESETS[settings.preset]
+    preset = PRESETS[settings.preset]
+    if not (settings.issuer is None or settings.insecure_loopback_http) and not re.fullmatch(
+        preset.issuer_pattern, settings.issuer
+    ):
+        raise ConfigurationError(
+            f"issuer {settings.issuer!r} is not one of preset {settings.preset}", hint="mind the trailing slash"
+        )
+    return preset
 
 
-def _provider(settings: OIDCTable, preset: Preset, host: AttestorHost) -> OIDCProvider:
+def _provider(settings: ProviderTable, preset: Preset, host: AttestorHost) -> OIDCProvider:
+    """The provider, whose claims become no selectors yet."""
     issuer = _issuer(settings, preset, host)
-    exposed = _exposed(settings, preset)
     algorithms = frozenset(preset.algorithms if settings.algorithms is UNSET else settings.algorithms)
     if not algorithms or not algorithms <= ALGORITHMS:
         raise ConfigurationError(
@@ -129,23 +165,19 @@ def _provider(settings: OIDCTable, preset: Preset, host: AttestorHost) -> OIDCPr
         issuer=issuer,
         audiences=frozenset(settings.audiences or (host.public_url,)),
         algorithms=algorithms,
-        exposed=exposed,
+        exposed={},
         required=(*preset.required, *settings.required_claims),
         expected={**preset.expected, **settings.expected_claims},
         freshness=Freshness(host.leeway_seconds, max_age),
-        single_use=settings.single_use,
+        single_use=False,
         site=site_of(issuer, (*preset.jwks_hosts, *settings.jwks_hosts), _network(settings)),
     )
 
 
-def _issuer(settings: OIDCTable, preset: Preset, host: AttestorHost) -> str:
+def _issuer(settings: ProviderTable, preset: Preset, host: AttestorHost) -> str:
     issuer = settings.issuer or preset.issuer
     if issuer is None:
         raise ConfigurationError("issuer is missing")
-    if not settings.insecure_loopback_http and not re.fullmatch(preset.issuer_pattern, issuer):
-        raise ConfigurationError(
-            f"issuer {issuer!r} is not one of preset {settings.preset}", hint="mind the trailing slash"
-        )
     if host_of(issuer) == host_of(host.public_url):
         raise ConfigurationError("this issuer's own tokens are never evidence", hint="use token exchange to delegate")
     return issuer
@@ -167,7 +199,7 @@ def _exposed(settings: OIDCTable, preset: Preset) -> dict[str, ClaimPath]:
     return exposed
 
 
-def _network(settings: OIDCTable) -> Network:
+def _network(settings: ProviderTable) -> Network:
     if settings.insecure_loopback_http:
         return Network.LOOPBACK
     return Network.PRIVATE if settings.private_network else Network.PUBLIC
