@@ -17,6 +17,7 @@ from issuer.authority.targets import Target, by_account, resolved
 from issuer.authority.words import Meaning, meanings
 from issuer.changes import Change, apply
 from issuer.registry.roles import Operator
+from issuer.status.model import Mark, StatusChange
 from issuer.status.store import advance
 from issuer.storage import Database, Transaction
 from remit.ids import TrustDomain
@@ -75,14 +76,19 @@ class Authority:
 async def _stop(tx: Transaction, change: Change, verb: Verb, request: Stop, possible: tuple[Meaning, ...]) -> Stopped:
     target = await resolve(tx, change.operator, possible)
     require_may_stop(change.operator, target)
-    grants = 0
+    marks: list[Mark] = []
     for part in by_account(target):  # each account's owner finds it in their log
         changed = await stop(tx, part, verb)
-        await append(tx, _record(change, verb, request, part, changed))
-        grants += changed
+        await append(tx, _record(change, verb, request, part, len(changed)))
+        marks += changed
     now = await resolve(tx, change.operator, [Meaning(target.kind, target.id)])
-    seq = await advance(tx, grants)
-    return Stopped(resolved=resolved(now), changed=Changed(grants), seq=seq, committed_at_ms=change.at_ms)
+    seq = await advance(
+        tx,
+        StatusChange(
+            verb=verb.value, what=target.noun, account=target.account, marks=marks, requested_at_ms=change.at_ms
+        ),
+    )
+    return Stopped(resolved=resolved(now), changed=Changed(len(marks)), seq=seq, committed_at_ms=change.at_ms)
 
 
 def _record(change: Change, verb: Verb, request: Stop, target: Target, grants: int) -> AuditRecord:

@@ -10,7 +10,7 @@ from issuer.errors import NotAllowedError
 from issuer.registry.roles import Action, Operator
 from issuer.registry.state import State
 from issuer.status import recompute
-from issuer.status.model import StatusIndex
+from issuer.status.model import Mark, StatusIndex
 from issuer.storage import Transaction
 
 
@@ -31,8 +31,8 @@ def require_may_stop(operator: Operator, target: Target) -> None:
         )
 
 
-async def stop(tx: Transaction, target: Target, verb: Verb) -> int:
-    """Do `verb` to `target`; returns how many grants are worth something else now.
+async def stop(tx: Transaction, target: Target, verb: Verb) -> list[Mark]:
+    """Do `verb` to `target`; returns what the status lists say otherwise now.
 
     Raises:
         ConflictError: it is revoked, and is to be suspended or resumed.
@@ -41,33 +41,33 @@ async def stop(tx: Transaction, target: Target, verb: Verb) -> int:
     match target.kind:
         case Kind.ACCOUNT | Kind.AGENT | Kind.SIDECAR | Kind.OPERATOR:
             if state is target.state:
-                return 0
+                return []
             key = target.id if target.key is None else target.key
             await store.set_state(tx, target.kind, key, state)
-            return await _recompute_below(tx, target, state)
+            return await _recompute_below(tx, target)
         case Kind.TOKEN if verb is Verb.REVOKE and target.held[0].task is None and target.index is not None:
             return await _revoke_token(tx, target.held[0], target.index)
         case Kind.GRANT | Kind.TASK | Kind.TOKEN:
             living = [grant for grant in target.held if grant.state is not State.REVOKED]
-            return sum([await _stop_grant(tx, grant, state) for grant in living])
+            return [mark for grant in living for mark in await _stop_grant(tx, grant, state)]
 
 
-async def _recompute_below(tx: Transaction, target: Target, state: State) -> int:
+async def _recompute_below(tx: Transaction, target: Target) -> list[Mark]:
     if target.kind is Kind.ACCOUNT and target.key is not None:
-        return await recompute.below_account(tx, target.key, state)
+        return await recompute.below_account(tx, target.key)
     if target.kind is Kind.AGENT and target.key is not None:
         return await recompute.below_agent(tx, target.key)
-    return 0
+    return []
 
 
-async def _stop_grant(tx: Transaction, grant: HeldGrant, state: State) -> int:
+async def _stop_grant(tx: Transaction, grant: HeldGrant, state: State) -> list[Mark]:
     if state is grant.state:
-        return 0
+        return []
     await store.set_state(tx, Kind.GRANT, grant.id, state)
-    return await recompute.below_grant(tx, grant.id, grant.agent_id)
+    return await recompute.below_grant(tx, grant.id)
 
 
-async def _revoke_token(tx: Transaction, grant: HeldGrant, index: StatusIndex) -> int:
+async def _revoke_token(tx: Transaction, grant: HeldGrant, index: StatusIndex) -> list[Mark]:
     """Revoke a token of a standing grant: its index is invalid for good, and the grant goes on with another one."""
     if grant.index == index:
         await store.take_index(tx, grant.id)

@@ -16,7 +16,7 @@ from issuer.registry.state import State, status_value
 from issuer.registry.store.agents import AgentRow
 from issuer.registry.store.grants import existing_grants, insert_grants
 from issuer.status.allocation import assign, draw
-from issuer.status.model import StatusIndex
+from issuer.status.model import Mark, StatusChange, StatusIndex
 from issuer.status.store import advance
 from issuer.storage import Transaction
 from remit.ids import AgentName
@@ -48,7 +48,7 @@ async def register_grants(tx: Transaction, change: Change, requests: Sequence[Ne
         [(index, grant.id, status_value(grant.effective)) for index, grant in zip(indexes, grants, strict=True)],
     )
     await append_many(tx, (_record(change, grant) for grant in grants))
-    await advance(tx, sum(grant.effective is not State.ACTIVE for grant in grants))
+    await advance(tx, _status_change(change, grants, indexes))
     return grants
 
 
@@ -81,6 +81,19 @@ def _grant(request: NewGrant, agent: AgentRow, index: StatusIndex, now: int) -> 
         effective=agent.effective,
         created_at=now,
     )
+
+
+def _status_change(change: Change, grants: Sequence[Grant], indexes: Sequence[StatusIndex]) -> StatusChange:
+    """What the status lists have to say: nothing, but of a grant that is below something suspended."""
+    marks = [
+        Mark(index.list, index.idx, status_value(grant.effective))
+        for index, grant in zip(indexes, grants, strict=True)
+        if grant.effective is not State.ACTIVE
+    ]
+    what = f"grant {grants[0].id}" if len(grants) == 1 else f"{len(grants)} grants"
+    accounts = {grant.account for grant in grants}
+    account = accounts.pop() if len(accounts) == 1 else None
+    return StatusChange(verb="create", what=what, account=account, marks=marks, requested_at_ms=change.at_ms)
 
 
 def _record(change: Change, grant: Grant) -> AuditRecord:

@@ -1,5 +1,6 @@
 """The values of status lists."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -18,6 +19,40 @@ class StatusIndex(msgspec.Struct, frozen=True, order=True, gc=False):
 
     list: int
     idx: int
+
+
+class Mark(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
+    """What an index says from now on.
+
+    Attributes:
+        list: the list's number.
+        idx: the index in it.
+        value: 0 valid, 1 invalid, 2 suspended.
+    """
+
+    list: int
+    idx: int
+    value: int
+
+
+class StatusChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What one number of the head stands for.
+
+    Attributes:
+        verb: what was done: `revoke`, `suspend`, `resume`, `complete`, or `create` for a grant that was born suspended.
+        what: to what, in words: `agent acme/planner`.
+        account: the account that it was of; None: of none, or of several.
+        marks: every index that says something else now.
+        keys: the `kid`s of token keys that are not to be trusted any more.
+        requested_at_ms: when it was asked for, milliseconds since the epoch.
+    """
+
+    verb: str
+    what: str
+    account: str | None
+    marks: Sequence[Mark]
+    keys: tuple[str, ...] = ()
+    requested_at_ms: int
 
 
 class ListSnapshot(msgspec.Struct, frozen=True):

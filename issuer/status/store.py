@@ -1,10 +1,14 @@
-"""Reading the status lists, and the head that numbers their changes."""
+"""Reading the status lists, and the head that numbers their changes and keeps what each was."""
 
+from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from issuer.errors import NotFoundError
-from issuer.status.model import ListFigures, StatusFigures
-from issuer.storage import Transaction
+from issuer.status.model import ListFigures, Mark, StatusChange, StatusFigures
+from issuer.storage import StorageError, Transaction
+from remit.secevent import MAX_MARKS
 
 MARKED: Final = (
     "SELECT idx, value FROM status_indexes WHERE list = $1 AND idx > $2 AND value <> 0 ORDER BY idx LIMIT $3"
@@ -18,16 +22,32 @@ async def head(tx: Transaction) -> int:
     return int(row["seq"]) if row is not None else 0
 
 
-async def advance(tx: Transaction, changed: int) -> int:
-    """Number a change of `changed` values; the last thing that a transaction does, so that `seq` follows commit order.
+async def advance(tx: Transaction, change: StatusChange) -> int:
+    """Number a change and keep what it was; the last thing that a transaction does, so that `seq` follows commit order.
 
     Returns:
         The head's sequence number, which nothing moves when nothing changed.
     """
-    if not changed:
+    if not change.marks and not change.keys:
         return await head(tx)
     row = await tx.fetch_row("UPDATE status_head SET seq = seq + 1 RETURNING seq")
-    return int(row["seq"]) if row is not None else 0
+    if row is None:
+        raise StorageError("the head of the status lists is missing", hint="restore the database from a backup")
+    seq = int(row["seq"])
+    await tx.execute(
+        "INSERT INTO status_changes (seq, verb, what, account, marks, lists, keys, requested_at_ms, committed_at_ms) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        seq,
+        change.verb,
+        change.what,
+        change.account,
+        _encoded(change.marks) if len(change.marks) <= MAX_MARKS else None,
+        _encoded(sorted({mark.list for mark in change.marks})),
+        _encoded(change.keys),
+        change.requested_at_ms,
+        await tx.now_ms(),
+    )
+    return seq
 
 
 async def announced(tx: Transaction, ended_after: int) -> list[int]:
@@ -61,3 +81,7 @@ async def figures(tx: Transaction) -> StatusFigures:
         ListFigures(row["number"], row["size"], row["allocated"], row["revoked"], row["suspended"]) for row in rows
     )
     return StatusFigures(await head(tx), lists)
+
+
+def _encoded(values: Sequence[Mark] | Sequence[int] | Sequence[str]) -> str:
+    return msgspec.json.encode(values).decode()

@@ -58,6 +58,9 @@ class Transaction(Protocol):
             UniqueViolationError: a row with one of these keys exists already.
         """
 
+    async def now_ms(self) -> int:
+        """Return the database's clock, milliseconds since the epoch."""
+
 
 class Database(Protocol):
     """A database that serializes writes and answers reads from a snapshot."""

@@ -113,6 +113,11 @@ class _SQLiteTransaction:
         with _translated():
             self._connection.executemany(_dialect(sql), rows)
 
+    async def now_ms(self) -> int:
+        with _translated():
+            row = self._connection.execute("SELECT round((julianday('now') - 2440587.5) * 86400000)").fetchone()
+            return int(row[0])
+
 
 class _Commits:
     """How the writer begins and ends a commit, and a unit of work within it."""

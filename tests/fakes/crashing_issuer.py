@@ -56,7 +56,7 @@ class Counting:
     def __init__(self, inner, step):
         self._inner = inner
         self._left = {"first-statement": 1, "second-statement": 2}.get(step, -1)
-        self.fetch, self.fetch_row = inner.fetch, inner.fetch_row
+        self.fetch, self.fetch_row, self.now_ms = inner.fetch, inner.fetch_row, inner.now_ms
 
     async def execute(self, sql, *args):
         result = await self._inner.execute(sql, *args)

@@ -7,9 +7,10 @@ from issuer.status import recompute
 from issuer.storage import SQLiteDatabase
 
 STATEMENTS = {
-    "recompute below an account": recompute._BELOW_ACCOUNT,
-    "recompute below an agent": recompute._BELOW_AGENT,
-    "recompute below a grant": recompute._BELOW_GRANT,
+    "recompute below an account": recompute.BELOW_ACCOUNT,
+    "recompute below an agent": recompute.BELOW_AGENT,
+    "recompute below a grant": recompute.BELOW_GRANT,
+    "recompute of a person": recompute.OF_PERSON,
     "list below an account": f"SELECT grants.id {store._BELOW_ACCOUNT} ORDER BY grants.created_at, grants.id LIMIT $2",
     "list below an agent": f"{store._TREE}SELECT grants.id {store._BELOW_AGENT} ORDER BY grants.created_at LIMIT $2",
     "find the grants of a task": f"{store._SELECT} WHERE grants.task = $1 ORDER BY grants.id",

@@ -1,11 +1,13 @@
 """Drawing status indexes: at random, never twice, always from a list that was announced before."""
 
+import time
+
 import pytest
 
 from issuer.errors import NotFoundError
 from issuer.registry.state import StatusValue
 from issuer.status import allocation, store
-from issuer.status.model import LIST_SIZE, StatusIndex
+from issuer.status.model import LIST_SIZE, Mark, StatusChange, StatusIndex
 from issuer.status.service import StatusLists
 from issuer.storage import SQLiteDatabase, UniqueViolationError
 
@@ -114,9 +116,38 @@ async def test_a_renewed_grant_has_a_fresh_index_and_a_higher_revision(database)
 
 async def test_the_head_moves_only_when_something_changed(database):
     """And then by one."""
-    assert await database.transaction(lambda tx: store.advance(tx, 0)) == 0
-    assert await database.transaction(lambda tx: store.advance(tx, 7)) == 1
-    assert await database.read(store.head) == 1
+    assert await advance(database, []) == 0
+    assert await advance(database, [Mark(1, 7, 1)]) == 1
+    assert await advance(database, [], keys=("kid-1",)) == 2
+    assert await database.read(store.head) == 2
+
+
+async def test_a_change_is_kept_with_what_it_was(database):
+    """Its marks, the lists that they are in, tainted keys, and when it was asked for and done."""
+    marks = [Mark(2, 9, 1), Mark(1, 7, 2), Mark(2, 3, 0)]
+    await advance(database, marks, keys=("kid-1",))
+    row = await database.read(lambda tx: tx.fetch_row("SELECT * FROM status_changes"))
+    assert (row["seq"], row["verb"], row["what"], row["account"]) == (1, "revoke", "agent acme/planner", "acme")
+    assert (row["marks"], row["lists"], row["keys"]) == ("[[2,9,1],[1,7,2],[2,3,0]]", "[1,2]", '["kid-1"]')
+    assert row["requested_at_ms"] == NOW * 1000
+    assert abs(row["committed_at_ms"] - time.time() * 1000) < 60_000
+    assert row["enforced"] is None
+
+
+@pytest.mark.parametrize(("count", "named"), [(256, True), (257, False)])
+async def test_a_change_of_many_indexes_names_its_lists_only(database, count, named):
+    """No event names more than 256."""
+    await advance(database, [Mark(1 + idx % 2, idx, 1) for idx in range(count)])
+    row = await database.read(lambda tx: tx.fetch_row("SELECT * FROM status_changes"))
+    assert (row["marks"] is not None, row["lists"]) == (named, "[1,2]")
+
+
+async def advance(database, marks, *, keys=()):
+    """Number a change of an agent."""
+    change = StatusChange(
+        verb="revoke", what="agent acme/planner", account="acme", marks=marks, keys=keys, requested_at_ms=NOW * 1000
+    )
+    return await database.transaction(lambda tx: store.advance(tx, change))
 
 
 async def test_a_list_that_is_not_there_is_not_found(database):
