@@ -26,6 +26,7 @@ from issuer.services import Services
 from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
 from issuer.storage import Database
+from issuer.subjectkeys import SubjectKeys
 from remit.nonces import ProofNonces
 from remit.replay import ReplayCache
 
@@ -96,6 +97,7 @@ async def open_services(
         attestation=AttestationService(database, attestors),
         proofs=_proof_gate(config),
         issuance=_issuance(config, database, keys, clock_ms),
+        subject_keys=SubjectKeys(database, config.url),
         dids=DIDService(database, issuer=config.url, host=config.host, trust_domain=config.domain),
     )
 

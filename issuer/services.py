@@ -16,6 +16,7 @@ from issuer.registry.service import Registry
 from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
 from issuer.storage import Database
+from issuer.subjectkeys import SubjectKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Services:
         attestation: joining, sessions, appraisal.
         proofs: proofs of possession by sidecars.
         issuance: agent tokens.
+        subject_keys: keys of agents.
         dids: DID documents.
     """
 
@@ -54,6 +56,7 @@ class Services:
     attestation: AttestationService
     proofs: ProofGate
     issuance: IssuanceService
+    subject_keys: SubjectKeys
     dids: DIDService
 
     def now(self) -> int:

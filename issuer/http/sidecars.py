@@ -55,6 +55,10 @@ class SidecarGate:
         request[_NONCE] = self._services.proofs.nonce(now)
         return self._verify(request, body, None, now)
 
+    def invite(self, request: web.Request) -> None:
+        """Let the answer to `request` carry a nonce."""
+        request[_NONCE] = self._services.proofs.nonce(self._services.now())
+
     def _verify(self, request: web.Request, body: bytes, session: str | None, now: int) -> Proof:
         proofs = request.headers.getall("DPoP", [])
         if len(proofs) != 1:

@@ -42,17 +42,22 @@ async def entitled_agents(
         NotEntitledError: no entry matches (`no_entry`), or no agent that one is for is active (`agent_not_active`).
     """
     request = IssuanceRequest(caller=caller, appraisal=appraisal, audience=audience, agent=agent)
+    active = await database.read(lambda tx: active_candidates(tx, request))
+    return tuple(EntitledAgent(AgentName.parse(one.agent), str(one.link.id)) for one in active)
 
-    async def work(tx: Transaction) -> Sequence[Candidate]:
-        matched = match(request, await store.candidates(tx, appraisal.selectors))
-        chains = await store.chains(tx, {candidate.agent_id for candidate in matched})
-        return [
-            candidate for candidate in matched if all(node.state is State.ACTIVE for node in chains[candidate.agent_id])
-        ]
 
-    active = await database.read(work)
+async def active_candidates(tx: Transaction, request: IssuanceRequest) -> Sequence[Candidate]:
+    """The entries that entitle the workload of `request` to agents that are active, the most specific first; at least one.
+
+    Raises:
+        NotEntitledError: no entry matches (`no_entry`), several agents' do where one was needed (`ambiguous_agent`), or no
+            agent that one is for is active (`agent_not_active`).
+    """
+    matched = match(request, await store.candidates(tx, request.selectors))
+    chains = await store.chains(tx, {candidate.agent_id for candidate in matched})
+    active = [each for each in matched if all(node.state is State.ACTIVE for node in chains[each.agent_id])]
     if not active:
         raise NotEntitledError(
             "no agent that the workload matches is active", code="agent_not_active", hint="an operator can resume it"
         )
-    return tuple(EntitledAgent(AgentName.parse(one.agent), str(one.link.id)) for one in active)
+    return active

@@ -38,6 +38,7 @@ VALID: Mapping[str, dict[str, Any]] = {
     "/v1/attest/join": {"attestor": "join_token", "evidence": {"token": SECRET}},
     "/v1/attest/session": {},
     "/v1/attest/workload": {"workloads": [{"evidence": {"attestor": "process", "uid": 7, "gid": 7}}]},
+    "/v1/keys": {"evidence": {"attestor": "process", "uid": 7, "gid": 7}, "jwk": {"kty": "EC"}, "proof": "a.b.c"},
     "/v1/issue": {"requests": [{"evidence": {"attestor": "process", "uid": 7, "gid": 7}, "audience": "a"}]},
 }
 """A body that each route can read."""
@@ -70,7 +71,7 @@ class Ground:
             return []
         if operation.access is Access.OPERATOR:
             return [("Authorization", f"Bearer {self.admin}")]
-        session = self.sidecar.session if operation.access is Access.SESSION else None
+        session = self.sidecar.session if operation.access in (Access.SESSION, Access.EVIDENCE) else None
         proof = ("DPoP", self.proof(path, body, session))
         return [proof, ("Authorization", f"DPoP {session}")] if session else [proof]
 

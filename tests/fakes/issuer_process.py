@@ -81,12 +81,14 @@ class IssuerProcess:
         assert answer.is_success, answer.text
         return answer.json()
 
-    def register(self, agent: str, *selectors: str, sidecar: str | None = None, scope: Any = None) -> None:
+    def register(
+        self, agent: str, *selectors: str, sidecar: str | None = None, scope: Any = None, bound: bool = False
+    ) -> None:
         """Register an agent with its account (once), one entry and a standing grant."""
         account = agent.partition("/")[0]
         self.operator.post("/accounts", json={"name": account, "owner": "ana@example.org"})
         self.post("/agents", agent=agent)
-        self.post("/entries", agent=agent, selectors=list(selectors), sidecar=sidecar)
+        self.post("/entries", agent=agent, selectors=list(selectors), sidecar=sidecar, bound=bound)
         self.post("/grants", agent=agent, **({"scope": scope} if scope else {}))
 
     def joined(self, name: str = "edge-1") -> "SidecarClient":

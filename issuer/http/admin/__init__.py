@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from issuer.http.admin.accounts import AccountRoutes
+from issuer.http.admin.agent_keys import AgentKeyRoutes
 from issuer.http.admin.authority import AuthorityRoutes
 from issuer.http.admin.entries import EntryRoutes
 from issuer.http.admin.oversight import OversightRoutes
@@ -20,6 +21,7 @@ def routes(services: Services) -> list[web.RouteDef]:
     return [
         *AccountRoutes(services, gate).routes(),
         *EntryRoutes(services, gate).routes(),
+        *AgentKeyRoutes(services, gate).routes(),
         *StaffRoutes(services, gate).routes(),
         *ProviderRoutes(services, gate).routes(),
         *AuthorityRoutes(services, gate).routes(),

@@ -4,6 +4,7 @@ from typing import Final
 
 from issuer.authority.model import Question, Resolved, Stop, Stopped
 from issuer.http.admin.accounts import AgentQuery, DescribedAgent
+from issuer.http.admin.agent_keys import AgentKeyQuery
 from issuer.http.admin.entries import EntryQuery, GrantQuery
 from issuer.http.admin.oversight import AuditPage, AuditParameters, Status
 from issuer.http.admin.providers import NewCredential
@@ -24,6 +25,7 @@ from issuer.registry.model import (
 )
 from issuer.registry.requests import NewAccount, NewAgent, NewEntry, NewGrant, NewJoinToken, NewOperator, NewProvider
 from issuer.registry.roles import Operator
+from issuer.subjectkeys import SubjectKey
 
 _ADMIN: Final = "/v1/admin"
 
@@ -61,6 +63,7 @@ OPERATORS: Final = (
     _read("/entries", "List entries, oldest first", Listed[Entry], EntryQuery),
     _read("/entries/{id}", "Show an entry", Entry),
     Operation("DELETE", f"{_ADMIN}/entries/{{id}}", "Delete an entry", access=Access.OPERATOR, answer=Entry),
+    _read("/agent-keys", "List keys of agents, oldest first", Listed[SubjectKey], AgentKeyQuery),
     _create("/grants", "Register a grant", NewGrant, Grant),
     _read("/grants", "List grants, oldest first", Listed[Grant], GrantQuery),
     _read("/grants/{id}", "Show a grant", Grant),

@@ -36,6 +36,7 @@ _SECURITY: Final[Mapping[Access, list[JSON]]] = {
     Access.OPERATOR: [{"operator": []}],
     Access.PROOF: [{"proof": []}],
     Access.SESSION: [{"session": [], "proof": []}],
+    Access.EVIDENCE: [{"session": [], "proof": []}, {}],
 }
 
 _SCHEMES: Final[JSON] = {

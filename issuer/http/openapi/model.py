@@ -15,6 +15,8 @@ class Access(StrEnum):
     OPERATOR = "operator"
     PROOF = "proof"
     SESSION = "session"
+    EVIDENCE = "evidence"
+    """A session as a sidecar's, or nothing but the evidence in the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Operation:
             found |= {404}
         if self.access is not Access.PUBLIC:
             found |= {401}
-        if self.access in (Access.OPERATOR, Access.SESSION):
+        if self.access in (Access.OPERATOR, Access.SESSION, Access.EVIDENCE):
             found |= {403}
         if self.changes:
             found |= {400, 404, 409, 422}

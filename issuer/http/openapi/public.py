@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from issuer.http.agent_keys import KeyAnswer, KeyRequest
 from issuer.http.attest import JoinRequest, SessionAnswer, SessionRequest, WorkloadsAnswer, WorkloadsRequest
 from issuer.http.issue import IssueAnswer, IssueRequest
 from issuer.http.openapi.model import Access, Operation
@@ -72,6 +73,15 @@ PUBLIC: Final = (
         answer=TokenAnswer,
         body=TokenForm,
         form=True,
+    ),
+    Operation(
+        "POST",
+        "/v1/keys",
+        "Register a key of an agent; by its sidecar with session and proof, or by the workload itself",
+        access=Access.EVIDENCE,
+        answer=KeyAnswer,
+        body=KeyRequest,
+        refusals=frozenset({409}),
     ),
 )
 """What everybody may ask."""
