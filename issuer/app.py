@@ -23,11 +23,16 @@ from issuer.keys.wrapping import SealedSecrets
 from issuer.registry.providers import Providers
 from issuer.registry.service import Registry
 from issuer.services import Services
+from issuer.listening import may_open
 from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
 from issuer.storage import Database
+from issuer.status.changes import ChangeLog
+from issuer.status.events import EventSigner
+from issuer.status.feed import StatusFeed
 from issuer.subjectkeys import SubjectKeys
 from remit.nonces import ProofNonces
+from issuer.status.subscribers import Bounds, Subscribers
 from remit.replay import ReplayCache
 
 _PROOFS_REMEMBERED: Final = 1_000_000
@@ -82,6 +87,8 @@ async def open_services(
     attestors = load_attestors(
         _attestor_settings(config), AttestorHost(config.url, config.domain, config.tokens.leeway_seconds, client)
     )
+    subscribers = _subscribers(config)
+    feed = _feed(config, database, keys, subscribers)
     return Services(
         config=config,
         clock_ms=clock_ms,
@@ -97,6 +104,9 @@ async def open_services(
         attestation=AttestationService(database, attestors),
         proofs=_proof_gate(config),
         issuance=_issuance(config, database, keys, clock_ms),
+        subscribers=subscribers,
+        feed=feed,
+        enforcement=_enforcement(config, database, subscribers),
         subject_keys=SubjectKeys(database, config.url),
         dids=DIDService(database, issuer=config.url, host=config.host, trust_domain=config.domain),
     )
@@ -105,6 +115,29 @@ async def open_services(
 def _proof_gate(config: Config) -> ProofGate:
     used = ReplayCache(_PROOFS_REMEMBERED)
     return ProofGate(config.url, ProofNonces(), used, config.tokens.leeway_seconds)
+def _subscribers(config: Config) -> Subscribers:
+    most, per_address = config.status.max_subscribers, config.status.max_subscribers_per_address
+    return Subscribers(Bounds(min(most, may_open() // 2), per_address, per_provider=most))
+
+
+def _feed(config: Config, database: Database, keys: KeyService, subscribers: Subscribers) -> StatusFeed:
+    changes = ChangeLog(database, keys, config.url)
+    return StatusFeed(changes, EventSigner(keys), subscribers, heartbeat_seconds=config.status.heartbeat_seconds)
+
+
+def _enforcement(config: Config, database: Database, subscribers: Subscribers) -> Enforcement:
+    return Enforcement(
+        database,
+        _refusal_bounds(config),
+        heartbeat_seconds=config.status.heartbeat_seconds,
+        anonymous=lambda: subscribers.anonymous,
+    )
+
+
+def _refusal_bounds(config: Config) -> RefusalBounds:
+    return RefusalBounds.of(ttl_seconds=config.tokens.ttl_seconds, leeway_seconds=config.tokens.leeway_seconds)
+
+
 
 
 def _issuance(config: Config, database: Database, keys: KeyService, clock_ms: Callable[[], int]) -> IssuanceService:

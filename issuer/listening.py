@@ -1,5 +1,6 @@
-"""The listening socket and its TLS: bound before anything is built, because documents name the port."""
+"""The listening socket, its TLS and how many connections fit: bound before anything is built, because documents name the port."""
 
+import resource
 import socket
 import ssl
 import stat
@@ -8,7 +9,17 @@ from pathlib import Path
 from issuer.config import HTTPConfig
 from remit.errors import ConfigurationError
 
-_BACKLOG = 1024
+_FILES = 65_536
+"""As many as the kernel's own bookkeeping of them takes little memory for."""
+
+
+def may_open() -> int:
+    """How many files the process may open, connections included; the first call raises that as far as it is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(soft, wanted)
 
 
 def bind(config: HTTPConfig) -> socket.socket:

@@ -14,8 +14,10 @@ from issuer.keys.wrapping import SealedSecrets
 from issuer.registry.providers import Providers
 from issuer.registry.service import Registry
 from issuer.status.service import StatusLists
+from issuer.status.feed import StatusFeed
 from issuer.status.signing import StatusSigner
 from issuer.storage import Database
+from issuer.status.subscribers import Subscribers
 from issuer.subjectkeys import SubjectKeys
 
 
@@ -36,6 +38,9 @@ class Services:
         statuses: status lists.
         status_signer: the same, signed.
         attestation: joining, sessions, appraisal.
+        subscribers: who listens to status events.
+        feed: tells them what changes, once it is started.
+        enforcement: which verifiers there are, and which changes they enforce.
         proofs: proofs of possession by sidecars.
         issuance: agent tokens.
         subject_keys: keys of agents.
@@ -54,6 +59,9 @@ class Services:
     statuses: StatusLists
     status_signer: StatusSigner
     attestation: AttestationService
+    subscribers: Subscribers
+    feed: StatusFeed
+    enforcement: Enforcement
     proofs: ProofGate
     issuance: IssuanceService
     subject_keys: SubjectKeys

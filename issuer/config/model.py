@@ -91,8 +91,8 @@ class StatusConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     heartbeat_seconds: Annotated[int, Meta(ge=1, le=5)] = 1
-    max_subscribers: Annotated[int, Meta(ge=0, le=65_536)] = 4096
-    max_subscribers_per_address: Annotated[int, Meta(ge=0, le=65_536)] = 64
+    max_subscribers: Annotated[int, Meta(ge=1, le=65_536)] = 4096
+    max_subscribers_per_address: Annotated[int, Meta(ge=1, le=65_536)] = 64
 
 
 class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -27,10 +27,12 @@ def metadata(config: Config) -> dict[str, object]:
         "authorization_details_types_supported": ["agent_spend"],
         "claims_supported": [
             *("iss", "sub", "aud", "iat", "nbf", "exp", "jti"),
-            *("tenant", "sub_profile", "parent_agent", "txn", "authorization_details", "status"),
+            *("tenant", "sub_profile", "parent_agent", "amr", "on_behalf_of", "txn", "authorization_details"),
+            *("trust_tier", "status", "cnf"),
         ],
         "status_list_aggregation_endpoint": f"{url}/statuslists",
         "status_jwks_uri": f"{url}/status/keys",
+        "status_events_endpoint": f"{url}/status/events",
         "spiffe_trust_domain": config.trust_domain,
         "spiffe_bundle_endpoint": f"{url}/bundle",
     }

@@ -39,3 +39,7 @@ def make_app(services: Services) -> web.Application:
     app.add_routes(admin.routes(services))
     app.on_response_prepare.append(send_nonce)
     return app
+    app.on_startup.append(lambda _app: services.feed.start())
+    app.on_startup.append(lambda _app: services.enforcement.start())
+    app.on_shutdown.append(lambda _app: services.enforcement.close())
+    app.on_shutdown.append(lambda _app: services.feed.close())  # before requests in flight are waited for

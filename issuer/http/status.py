@@ -1,25 +1,50 @@
-"""`/statuslists` and `/statuslists/<n>`: which lists there are, and each as a signed Token Status List.
+"""Status to those who verify: `/statuslists` and `/statuslists/<n>`, each a signed Token Status List, and `/status/events`.
 
-No conditional answers: a 304 would say that nothing has changed without saying when that was looked at.
+Lists have no conditional answers: a 304 would say that nothing has changed without saying when that was looked at. The events are
+server-sent events (HTML Living Standard, section 9.2) that go on until one side ends them; whoever comes back says in `Last-Event-ID`
+what it has seen.
 """
 
+import asyncio
 import re
 from collections.abc import Iterable
-from typing import Final
+from contextlib import suppress
+from typing import Annotated, Final
 
+import msgspec
 from aiohttp import web
 
 from issuer.errors import NotFoundError
 from issuer.http.answers import NO_STORE, answer
+from issuer.http.event_stream import STALLED_SECONDS, EventStream
+from issuer.http.metering import begins
 from issuer.services import Services
+from issuer.status.events import MEDIA_TYPE as EVENTS
 from issuer.status.signing import TTL_SECONDS
+from remit.errors import InvalidInputError, RemitError
 from remit.statuslist import MEDIA_TYPE
 
 _NUMBER_RE: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_SEQ_RE: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+_STREAM_HEADERS: Final = {
+    "Content-Type": EVENTS,
+    "Cache-Control": "no-store, no-transform",  # a proxy that compresses would hold events back
+    "X-Accel-Buffering": "no",
+}
+
+
+class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The query parameters of the stream of events.
+
+    Attributes:
+        verifier: the instance that a provider's verifier registered as; None: anonymous.
+    """
+
+    verifier: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
 
 def routes(services: Services) -> Iterable[web.RouteDef]:
-    """The routes of status lists."""
+    """The routes of status lists and events."""
 
     async def announced(_request: web.Request) -> web.Response:
         return answer({"status_lists": await services.status_signer.announced()}, cache=NO_STORE)
@@ -37,4 +62,68 @@ def routes(services: Services) -> Iterable[web.RouteDef]:
         response.enable_compression()
         return response
 
-    return [web.get("/statuslists", announced), web.get("/statuslists/{number}", status_list)]
+    return [
+        web.get("/statuslists", announced),
+        web.get("/statuslists/{number}", status_list),
+        web.get("/status/events", _Events(services).serve),
+    ]
+
+
+class _Events:
+    """The stream of status events."""
+
+    def __init__(self, services: Services) -> None:
+        self._feed = services.feed
+        self._subscribers = services.subscribers
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Tell what changes until the subscriber leaves or the issuer stops."""
+        seen = _last_event_id(request)
+        response = web.StreamResponse(headers=_STREAM_HEADERS)
+        response.force_close()
+        with self._subscribers.anonymously(request.remote or ""):
+            if request.method != "HEAD":
+                await self._stream(request, response, seen, asyncio.Event())
+        return response
+
+    async def _stream(
+        self, request: web.Request, response: web.StreamResponse, seen: int | None, ended: asyncio.Event
+    ) -> None:
+        """Send events until `ended` is set, or nobody is there any more."""
+        begins(request, response)
+        with suppress(ConnectionError, RemitError):  # the subscriber is gone, or nothing can be signed: the stream ends
+            await response.prepare(request)
+            stream = EventStream(request, ended)
+            try:
+                self._feed.join(stream, await self._replay(response, seen))
+                await ended.wait()
+            except TimeoutError:
+                stream.drop()
+            finally:
+                self._feed.leave(stream)
+
+    async def _replay(self, response: web.StreamResponse, seen: int | None) -> int | None:
+        """Send what the subscriber missed, as fast as it takes it; the number of the newest sent."""
+        while events := self._feed.missed(seen):
+            async with asyncio.timeout(STALLED_SECONDS):
+                await response.write(b"".join(event.frame for event in events))
+            seen = events[-1].seq
+        return seen
+
+
+def _last_event_id(request: web.Request) -> int | None:
+    """The number of the event that the subscriber saw last, if it says so.
+
+    Raises:
+        InvalidInputError: what it says is no number of an event; `malformed_request`.
+    """
+    given = request.headers.getall("Last-Event-ID", [""])
+    if given == [""]:
+        return None
+    if len(given) > 1 or _SEQ_RE.fullmatch(given[0]) is None:
+        raise InvalidInputError(
+            "the Last-Event-ID is not the id of an event",
+            code="malformed_request",
+            hint="send the id of the last event as it came, or no such header",
+        )
+    return int(given[0])

@@ -75,6 +75,10 @@ class KeyService:
         keys = await self.all()
         return Published(keys.published(purpose, now), keys.sequence(purpose, now))
 
+    async def bundle_sequence(self, tx: Transaction, *, now: int) -> int:
+        """`spiffe_sequence` at `now`, as the snapshot of `tx` has it."""
+        return (await store.load(tx)).sequence(Purpose.TOKEN, now)
+
     async def rotate(self, change: Change, purpose: Purpose) -> Rotation:
         """Prepare the successor of the active key for `purpose`; it is published when this returns.
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from issuer.keys import KeyService, Purpose
-from issuer.status import store
 from issuer.status.model import ListSnapshot
 from issuer.status.service import StatusLists
+from issuer.status.standing import Standing
 from issuer.storage import Database
 from remit.statuslist import StatusList, StatusListToken
 
@@ -37,8 +37,12 @@ class _Packed:
 @dataclass(frozen=True, slots=True)
 class _Signed:
     token: str
-    issued_at: int
-    seq: int
+    standing: Standing
+
+
+def list_uri(issuer: str, number: int) -> str:
+    """Where the issuer of this URL serves a list; its `sub`."""
+    return f"{issuer}/statuslists/{number}"
 
 
 class StatusSigner:
@@ -54,13 +58,9 @@ class StatusSigner:
         self._packed: dict[int, _Packed] = {}
         self._signing = asyncio.Lock()
 
-    def uri(self, number: int) -> str:
-        """Where a list is served; its `sub`."""
-        return f"{self._issuer}/statuslists/{number}"
-
     async def announced(self) -> list[str]:
         """The URIs of all lists that a token may name, those not in use yet included."""
-        return [self.uri(number) for number in await self._lists.announced()]
+        return [list_uri(self._issuer, number) for number in await self._lists.announced()]
 
     async def token(self, number: int) -> str:
         """The signed list, compact: `iat` is this second of the database's clock, and no change is missing.
@@ -69,17 +69,19 @@ class StatusSigner:
             NotFoundError: there is no such list.
             StorageError: the database cannot be read; nothing is signed.
         """
-        issued_at = await self._database.now()
-        seq = await self._database.read(store.head)
-        if not self._is_current(number, issued_at, seq):
+        at = await self._database.now()
+        standing = await self._database.read(lambda tx: Standing.read(tx, self._keys, at))
+        if not self._is_current(number, standing):
             async with self._signing:  # one at a time, so that a storm of revocations costs one thread at most
-                if not self._is_current(number, issued_at, seq):
-                    self._latest[number] = self._sign(number, issued_at, await self._pack_at(number, seq))
+                if not self._is_current(number, standing):
+                    self._latest[number] = self._sign(number, standing, await self._pack_at(number, standing.seq))
         return self._latest[number].token
 
-    def _is_current(self, number: int, issued_at: int, seq: int) -> bool:
-        latest = self._latest.get(number)
-        return latest is not None and latest.issued_at == issued_at and latest.seq >= seq
+    def _is_current(self, number: int, standing: Standing) -> bool:
+        if number not in self._latest:
+            return False
+        latest = self._latest[number].standing
+        return latest.at == standing.at and latest.seq >= standing.seq and latest.bundle_seq >= standing.bundle_seq
 
     async def _pack_at(self, number: int, seq: int) -> _Packed:
         """The list, packed with every change up to `seq`."""
@@ -88,17 +90,19 @@ class StatusSigner:
             packed = self._packed[number] = await asyncio.to_thread(_pack, await self._lists.snapshot(number))
         return packed
 
-    def _sign(self, number: int, issued_at: int, packed: _Packed) -> _Signed:
-        signer = self._keys.signer(Purpose.STATUS, now=issued_at)
+    def _sign(self, number: int, standing: Standing, packed: _Packed) -> _Signed:
+        """Sign a list that holds every change up to `standing.seq`, and perhaps later ones, whose bundle is not known."""
+        signer = self._keys.signer(Purpose.STATUS, now=standing.at)
         statement = StatusListToken(
-            uri=self.uri(number),
-            issued_at=issued_at,
-            expires_at=issued_at + LIFETIME_SECONDS,
+            uri=list_uri(self._issuer, number),
+            issued_at=standing.at,
+            expires_at=standing.at + LIFETIME_SECONDS,
             ttl_seconds=TTL_SECONDS,
-            seq=packed.seq,
+            seq=standing.seq,
             statuses=packed.statuses,
+            bundle_seq=standing.bundle_seq,
         )
-        return _Signed(statement.sign(signer.private_key, signer.key.kid, lst=packed.lst), issued_at, packed.seq)
+        return _Signed(statement.sign(signer.private_key, signer.key.kid, lst=packed.lst), standing)
 
 
 def _pack(snapshot: ListSnapshot) -> _Packed:

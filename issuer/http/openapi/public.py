@@ -9,7 +9,9 @@ from issuer.http.attest import JoinRequest, SessionAnswer, SessionRequest, Workl
 from issuer.http.issue import IssueAnswer, IssueRequest
 from issuer.http.openapi.model import Access, Operation
 from issuer.http.token import TokenAnswer
+from issuer.http.status import EventsQuery
 from remit.statuslist import MEDIA_TYPE as STATUS_LIST
+from issuer.status.events import MEDIA_TYPE as EVENTS
 
 _JWKS: Final = "application/jwk-set+json"
 _DID: Final = "application/did+json"
@@ -57,6 +59,14 @@ PUBLIC: Final = (
     Operation("GET", "/statuslists", "Which status lists there are", answer=AnnouncedLists),
     Operation("GET", "/statuslists/{number}", "A status list, signed this second", media_type=STATUS_LIST),
     Operation("GET", "/account/{account}/did.json", "The DID document of an account", media_type=_DID, refusals=_GONE),
+    Operation(
+        "GET",
+        "/status/events",
+        "What changes, as signed server-sent events; with a provider's credential for one of its registered verifiers",
+        media_type=EVENTS,
+        query=EventsQuery,
+        refusals=frozenset({401, 404, 429}),
+    ),
     Operation(
         "GET",
         "/account/{account}/agent/{path}/did.json",
