@@ -20,19 +20,18 @@ from issuer.issuance.claims import ClaimsWriter
 from issuer.keys import KeyPolicy, KeyService
 from issuer.keys.files import KeyFiles
 from issuer.keys.wrapping import SealedSecrets
+from issuer.listening import may_open
 from issuer.registry.providers import Providers
 from issuer.registry.service import Registry
 from issuer.services import Services
-from issuer.listening import may_open
-from issuer.status.service import StatusLists
-from issuer.status.signing import StatusSigner
-from issuer.storage import Database
 from issuer.status.changes import ChangeLog
 from issuer.status.events import EventSigner
 from issuer.status.feed import StatusFeed
-from issuer.subjectkeys import SubjectKeys
-from remit.nonces import ProofNonces
+from issuer.status.service import StatusLists
+from issuer.status.signing import StatusSigner
 from issuer.status.subscribers import Bounds, Subscribers
+from issuer.storage import Database
+from remit.nonces import ProofNonces
 from remit.replay import ReplayCache
 
 _PROOFS_REMEMBERED: Final = 1_000_000
@@ -84,11 +83,11 @@ async def open_services(
     await sealed.start()
     statuses = StatusLists(database)
     await statuses.prepare(now)
-    attestors = load_attestors(
-        _attestor_settings(config), AttestorHost(config.url, config.domain, config.tokens.leeway_seconds, client)
-    )
     subscribers = _subscribers(config)
     feed = _feed(config, database, keys, subscribers)
+    host = AttestorHost(config.url, config.domain, config.tokens.leeway_seconds, client)
+    attestors = load_attestors(_attestor_settings(config), host)
+    pairwise = Pairwise(await sealed.get("pairwise"))
     return Services(
         config=config,
         clock_ms=clock_ms,
@@ -101,20 +100,16 @@ async def open_services(
         audit=AuditLog(database),
         statuses=statuses,
         status_signer=StatusSigner(database, statuses, keys, config.url),
-        attestation=AttestationService(database, attestors),
-        proofs=_proof_gate(config),
-        issuance=_issuance(config, database, keys, clock_ms),
         subscribers=subscribers,
         feed=feed,
         enforcement=_enforcement(config, database, subscribers),
-        subject_keys=SubjectKeys(database, config.url),
+        attestation=AttestationService(database, attestors),
+        proofs=_proof_gate(config),
+        issuance=_issuance(config, database, keys, clock_ms),
         dids=DIDService(database, issuer=config.url, host=config.host, trust_domain=config.domain),
     )
 
 
-def _proof_gate(config: Config) -> ProofGate:
-    used = ReplayCache(_PROOFS_REMEMBERED)
-    return ProofGate(config.url, ProofNonces(), used, config.tokens.leeway_seconds)
 def _subscribers(config: Config) -> Subscribers:
     most, per_address = config.status.max_subscribers, config.status.max_subscribers_per_address
     return Subscribers(Bounds(min(most, may_open() // 2), per_address, per_provider=most))
@@ -138,6 +133,9 @@ def _refusal_bounds(config: Config) -> RefusalBounds:
     return RefusalBounds.of(ttl_seconds=config.tokens.ttl_seconds, leeway_seconds=config.tokens.leeway_seconds)
 
 
+def _proof_gate(config: Config) -> ProofGate:
+    used = ReplayCache(_PROOFS_REMEMBERED)
+    return ProofGate(config.url, ProofNonces(), used, config.tokens.leeway_seconds)
 
 
 def _issuance(config: Config, database: Database, keys: KeyService, clock_ms: Callable[[], int]) -> IssuanceService:

@@ -13,12 +13,11 @@ from issuer.keys import KeyService
 from issuer.keys.wrapping import SealedSecrets
 from issuer.registry.providers import Providers
 from issuer.registry.service import Registry
-from issuer.status.service import StatusLists
 from issuer.status.feed import StatusFeed
+from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
-from issuer.storage import Database
 from issuer.status.subscribers import Subscribers
-from issuer.subjectkeys import SubjectKeys
+from issuer.storage import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +36,12 @@ class Services:
         audit: the log.
         statuses: status lists.
         status_signer: the same, signed.
-        attestation: joining, sessions, appraisal.
         subscribers: who listens to status events.
         feed: tells them what changes, once it is started.
         enforcement: which verifiers there are, and which changes they enforce.
+        attestation: joining, sessions, appraisal.
         proofs: proofs of possession by sidecars.
         issuance: agent tokens.
-        subject_keys: keys of agents.
         dids: DID documents.
     """
 
@@ -58,13 +56,12 @@ class Services:
     audit: AuditLog
     statuses: StatusLists
     status_signer: StatusSigner
-    attestation: AttestationService
     subscribers: Subscribers
     feed: StatusFeed
     enforcement: Enforcement
+    attestation: AttestationService
     proofs: ProofGate
     issuance: IssuanceService
-    subject_keys: SubjectKeys
     dids: DIDService
 
     def now(self) -> int:

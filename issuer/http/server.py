@@ -7,7 +7,6 @@ leaves an audit record), then the route. Bodies are bounded before they are read
 from aiohttp import web
 
 from issuer.http import admin, did, discovery, health, issue, keys, openapi, status, token
-from issuer.http.agent_keys import KeyRoutes
 from issuer.http.attest import AttestRoutes
 from issuer.http.metering import metered
 from issuer.http.middleware import problems_and_records
@@ -35,11 +34,10 @@ def make_app(services: Services) -> web.Application:
     app.add_routes(token.routes(services))
     app.add_routes(issue.routes(services, sidecars))
     app.add_routes(AttestRoutes(services, sidecars).routes())
-    app.add_routes(KeyRoutes(services, sidecars).routes())
     app.add_routes(admin.routes(services))
     app.on_response_prepare.append(send_nonce)
-    return app
     app.on_startup.append(lambda _app: services.feed.start())
     app.on_startup.append(lambda _app: services.enforcement.start())
     app.on_shutdown.append(lambda _app: services.enforcement.close())
     app.on_shutdown.append(lambda _app: services.feed.close())  # before requests in flight are waited for
+    return app
