@@ -15,12 +15,16 @@ from issuer.audit.service import AuditLog
 from issuer.authority.service import Authority
 from issuer.config import Config
 from issuer.did import DIDService
-from issuer.issuance import IssuancePolicy, IssuanceService
+from issuer.did.model import Describer
+from issuer.enforcement import Bounds as RefusalBounds
+from issuer.enforcement import Enforcement
+from issuer.issuance import IssuancePolicy, IssuanceService, PresentedTokens
 from issuer.issuance.claims import ClaimsWriter
 from issuer.keys import KeyPolicy, KeyService
 from issuer.keys.files import KeyFiles
 from issuer.keys.wrapping import SealedSecrets
 from issuer.listening import may_open
+from issuer.persons import Pairwise, Persons
 from issuer.registry.providers import Providers
 from issuer.registry.service import Registry
 from issuer.services import Services
@@ -31,6 +35,7 @@ from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
 from issuer.status.subscribers import Bounds, Subscribers
 from issuer.storage import Database
+from issuer.subjectkeys import SubjectKeys
 from remit.nonces import ProofNonces
 from remit.replay import ReplayCache
 
@@ -105,8 +110,11 @@ async def open_services(
         enforcement=_enforcement(config, database, subscribers),
         attestation=AttestationService(database, attestors),
         proofs=_proof_gate(config),
-        issuance=_issuance(config, database, keys, clock_ms),
-        dids=DIDService(database, issuer=config.url, host=config.host, trust_domain=config.domain),
+        issuance=_issuance(config, database, keys, pairwise, clock_ms),
+        presented=PresentedTokens(database, keys, config.url, config.tokens.leeway_seconds),
+        persons=Persons.from_settings(config.person, config.oidc, host, pairwise),
+        subject_keys=SubjectKeys(database, config.url),
+        dids=DIDService(database, sealed, Describer(config.url, config.host, config.domain), clock_ms),
     )
 
 
@@ -138,10 +146,12 @@ def _proof_gate(config: Config) -> ProofGate:
     return ProofGate(config.url, ProofNonces(), used, config.tokens.leeway_seconds)
 
 
-def _issuance(config: Config, database: Database, keys: KeyService, clock_ms: Callable[[], int]) -> IssuanceService:
+def _issuance(
+    config: Config, database: Database, keys: KeyService, pairwise: Pairwise, clock_ms: Callable[[], int]
+) -> IssuanceService:
     tokens = config.tokens
     policy = IssuancePolicy(tokens.ttl_seconds, tokens.task_ttl_seconds, tokens.max_open_tasks)
-    return IssuanceService(database, keys, ClaimsWriter(config.url, config.domain), policy, clock_ms)
+    return IssuanceService(database, keys, ClaimsWriter(config.url, config.domain, pairwise), policy, clock_ms)
 
 
 def _attestor_settings(config: Config) -> Mapping[str, object]:

@@ -8,9 +8,11 @@ from issuer.audit.service import AuditLog
 from issuer.authority.service import Authority
 from issuer.config import Config
 from issuer.did import DIDService
-from issuer.issuance import IssuanceService
+from issuer.enforcement import Enforcement
+from issuer.issuance import IssuanceService, PresentedTokens
 from issuer.keys import KeyService
 from issuer.keys.wrapping import SealedSecrets
+from issuer.persons import Persons
 from issuer.registry.providers import Providers
 from issuer.registry.service import Registry
 from issuer.status.feed import StatusFeed
@@ -18,6 +20,7 @@ from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
 from issuer.status.subscribers import Subscribers
 from issuer.storage import Database
+from issuer.subjectkeys import SubjectKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,9 @@ class Services:
         attestation: joining, sessions, appraisal.
         proofs: proofs of possession by sidecars.
         issuance: agent tokens.
+        presented: agent tokens that come back, to be delegated from.
+        persons: on whose behalf agents act.
+        subject_keys: keys of agents.
         dids: DID documents.
     """
 
@@ -62,6 +68,9 @@ class Services:
     attestation: AttestationService
     proofs: ProofGate
     issuance: IssuanceService
+    presented: PresentedTokens
+    persons: Persons
+    subject_keys: SubjectKeys
     dids: DIDService
 
     def now(self) -> int:

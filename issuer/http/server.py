@@ -7,12 +7,15 @@ leaves an audit record), then the route. Bodies are bounded before they are read
 from aiohttp import web
 
 from issuer.http import admin, did, discovery, health, issue, keys, openapi, status, token
+from issuer.http.agent_keys import KeyRoutes
 from issuer.http.attest import AttestRoutes
 from issuer.http.metering import metered
 from issuer.http.middleware import problems_and_records
 from issuer.http.operators import OperatorGate
+from issuer.http.providers import ProviderGate
 from issuer.http.requests import BODY_SECONDS, MAX_BODY_BYTES
 from issuer.http.sidecars import SidecarGate, send_nonce
+from issuer.http.verifiers import VerifierRoutes
 from issuer.services import Services
 
 
@@ -34,6 +37,8 @@ def make_app(services: Services) -> web.Application:
     app.add_routes(token.routes(services))
     app.add_routes(issue.routes(services, sidecars))
     app.add_routes(AttestRoutes(services, sidecars).routes())
+    app.add_routes(KeyRoutes(services, sidecars).routes())
+    app.add_routes(VerifierRoutes(services, ProviderGate(services.providers)).routes())
     app.add_routes(admin.routes(services))
     app.on_response_prepare.append(send_nonce)
     app.on_startup.append(lambda _app: services.feed.start())
