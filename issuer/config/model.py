@@ -121,6 +121,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         status: how changes of status are told.
         log: what is written to stderr.
         oidc: the OIDC issuers whose tokens are evidence, one table each.
+        person: the OIDC issuers whose tokens say on whose behalf an agent acts, one table each.
         spiffe: the foreign trust domains whose JWT-SVIDs are evidence, one table each.
         attestors: the tables of attestors that were installed beside those of Remit, by name.
     """
@@ -134,6 +135,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     status: StatusConfig = StatusConfig()
     log: LogConfig = LogConfig()
     oidc: tuple[Table, ...] = ()
+    person: tuple[Table, ...] = ()
     spiffe: tuple[Table, ...] = ()
     attestors: dict[str, Table] = {}
 

@@ -6,14 +6,16 @@ on_behalf_of txn authorization_details status cnf`.
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from issuer.issuance.model import Decision
+from issuer.persons import Pairwise
 from issuer.status.model import StatusIndex
 from remit.errors import ScopeRefusedError
 from remit.ids import AgentName, TrustDomain
+from remit.verifier.claims import PARENT_ASSERTED
 
 _json: Final = msgspec.json.Encoder().encode
 MAX_TOKEN_BYTES: Final = 8192
@@ -29,10 +31,11 @@ _SHARED: Final = 16_384
 class ClaimsWriter:
     """Writes the claims of one issuer's tokens."""
 
-    def __init__(self, issuer: str, trust_domain: TrustDomain) -> None:
-        """Write for `issuer` (its public URL) and `trust_domain`."""
+    def __init__(self, issuer: str, trust_domain: TrustDomain, pairwise: Pairwise) -> None:
+        """Write for `issuer` (its public URL) and `trust_domain`; `pairwise` says how a person is called to a provider."""
         self._issuer = issuer
         self._trust_domain = trust_domain
+        self.reference = pairwise.reference
         self._shared = lru_cache(_SHARED)(self._encode_shared)
         self.spiffe_id = lru_cache(_SHARED)(self._spiffe_id)
 
@@ -43,8 +46,7 @@ class ClaimsWriter:
     def write(self, decision: Decision, jti: str) -> bytes:
         """The claims of one token, JSON."""
         basis = decision.basis
-        jkt = None if basis.key is None else basis.key.jkt
-        head, tail = self._shared(basis.entry.agent, basis.grant.task, basis.scope, basis.index, jkt)
+        head, tail = self._shared(basis.agent, basis.grant.task, basis.scope, basis.index, _marks(decision))
         times = b',"iat":%d,"nbf":%d,"exp":%d,"jti":"' % (decision.issued_at, decision.issued_at, decision.expires_at)
         return b"".join((head, _json(decision.request.audience), times, jti.encode(), tail))
 
@@ -55,7 +57,7 @@ class ClaimsWriter:
             ScopeRefusedError: they would not (`scope_too_large`).
         """
         basis, audience = decision.basis, decision.request.audience
-        if len(basis.scope) + len(audience) + 2 * len(basis.entry.agent) > _SURELY_FITS:
+        if len(basis.scope) + len(audience) + 2 * len(basis.agent) > _SURELY_FITS:
             size = len(self.write(decision, jti="0" * 32))
             if -(-size * 4 // 3) + _HEADER_AND_SIGNATURE > MAX_TOKEN_BYTES:
                 raise ScopeRefusedError(
@@ -66,7 +68,7 @@ class ClaimsWriter:
         return decision
 
     def _encode_shared(
-        self, agent: str, task: str | None, scope: bytes, index: StatusIndex, jkt: str | None
+        self, agent: str, task: str | None, scope: bytes, index: StatusIndex, marks: "_Marks | None"
     ) -> tuple[bytes, bytes]:
         """What comes before the audience, and what comes after the `jti`."""
         name = AgentName.parse(agent)
@@ -75,13 +77,32 @@ class ClaimsWriter:
         members: dict[str, object] = {"tenant": name.account, "sub_profile": "ai_agent"}
         if name.parent is not None:
             members["parent_agent"] = str(name.parent.spiffe_id(self._trust_domain))
+        if marks is not None and marks.asserted:
+            members["amr"] = [PARENT_ASSERTED]
+        if marks is not None and marks.on_behalf_of is not None:
+            members["on_behalf_of"] = marks.on_behalf_of
         if task is not None:
             members["txn"] = task
         members |= {"authorization_details": [msgspec.Raw(scope)], "status": status}
-        if jkt is not None:
-            members["cnf"] = {"jkt": jkt}
+        if marks is not None and marks.jkt is not None:
+            members["cnf"] = {"jkt": marks.jkt}
         return head, b'",' + _json(members)[1:]
 
     def status_list_uri(self, number: int) -> str:
         """Where a status list is served."""
         return f"{self._issuer}/statuslists/{number}"
+
+
+class _Marks(NamedTuple):
+    """What few tokens say beside the rest."""
+
+    asserted: bool
+    on_behalf_of: str | None
+    jkt: str | None
+
+
+def _marks(decision: Decision) -> _Marks | None:
+    basis, on_behalf_of = decision.basis, decision.on_behalf_of
+    if basis.entry is not None and basis.key is None and on_behalf_of is None:
+        return None
+    return _Marks(basis.entry is None, on_behalf_of, None if basis.key is None else basis.key.jkt)

@@ -1,53 +1,89 @@
 """The decision on one entitlement: whose authority, how much of it, until when. Pure: values in, a value or a refusal out."""
 
-from dataclasses import replace
-from functools import lru_cache
-from typing import Final, Literal, NoReturn
+from collections.abc import Callable
+from typing import Final
 
 from msgspec import Struct
 
 from attestors.errors import EvidenceRefusedError
 from issuer.errors import NotEntitledError
-from issuer.issuance.model import Basis, Decision, Entitlement, HeldGrant, HeldKey, IssuanceRequest, Link, Opening
-from issuer.registry.requests import MAX_SCOPE_BYTES
-from issuer.registry.state import State, effective
-from remit.errors import ScopeRefusedError
-from remit.scope import SpendScope
+from issuer.issuance.chain import (
+    Ceilings,
+    earliest,
+    end_of,
+    links_of,
+    narrowed,
+    require_active,
+    require_person,
+    require_room,
+    require_unexpired,
+    usable,
+)
+from issuer.issuance.model import (
+    Basis,
+    Decision,
+    Entitlement,
+    HeldGrant,
+    HeldKey,
+    IssuanceRequest,
+    Link,
+    Node,
+    Opening,
+    PlannedGrant,
+)
 
 _SHORTEST_SECONDS: Final = 3
 """Evidence that ends sooner is refused: its token would be over before it reaches a provider."""
 
 
 class Terms(Struct, frozen=True):
-    """What bounds every credential of a batch in time.
+    """What bounds every credential of a batch in time, and how persons are called in them.
 
     Attributes:
         now: unix seconds.
         ttl_seconds: the longest life of an agent token.
         not_after: when the signing key stops being published, or None.
+        reference: what an audience (the second) is told of the person with a digest (the first).
     """
 
     now: int
     ttl_seconds: int
     not_after: int | None
+    reference: Callable[[str, str], str]
+
+
+class Above(Struct, frozen=True):
+    """An agent above the one that asks.
+
+    Attributes:
+        agent: its full name.
+        standing: its standing grant, or None.
+    """
+
+    agent: str
+    standing: HeldGrant | None
 
 
 class Held(Struct, frozen=True):
     """What the agent of an entitlement holds.
 
     Attributes:
-        standing: its standing grant, or None.
-        own: its grant for the task that is asked for, whatever its state, or None.
+        grant: its grant for what is asked for (the task, the person, or neither), whatever its state, or None.
+        under: the grant that such a one is opened under, or None.
         sidecar: the sidecar that asks, or None for a workload that came by itself.
+        above: the agents above it, the first of the account first.
         room: whether a grant for one more task may be opened.
         key: its key that the workload can use, or None; read for bound entries only.
+        person: the person on whose behalf, as far as they are known.
     """
 
-    standing: HeldGrant | None
-    own: HeldGrant | None
+    grant: HeldGrant | None
+    under: HeldGrant | None
     sidecar: Link | None
+    above: tuple[Above, ...] = ()
     room: bool = True
     key: HeldKey | None = None
+    person: Node | None = None
 
 
 def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
@@ -62,82 +98,66 @@ def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
         Why they may be issued, or what must be opened before.
 
     Raises:
-        NotEntitledError: something in the chain is not active (`agent_not_active`), no grant is (`no_grant`),
+        NotEntitledError: something in the chain is not active (`agent_not_active`, `person_not_active`), no grant is (`no_grant`),
             the entry binds tokens to a key and there is none (`no_agent_key`),
             or the agent has too many open tasks (`too_many_tasks`).
-        ScopeRefusedError: more was asked for than the grant allows (`scope_too_wide`).
+        ScopeRefusedError: more was asked for than the grant allows, or the grant allows more than an agent above has
+            (`scope_too_wide`).
     """
-    _require_active(entitlement)
+    require_active(entitlement.chain)
+    require_person(held.person)
     _require_key(entitlement, held.key)
-    task = entitlement.request.task
-    if task is not None and held.own is None:
-        opening = _opening(entitlement, _usable(held.standing, now), task, held)
-        if not held.room:
-            raise NotEntitledError(
-                f"agent {entitlement.entry.agent} has too many open tasks",
-                code="too_many_tasks",
-                hint="revoke those that are done with `remit revoke task:NAME`, or wait until they end",
-            )
-        return opening
-    grant = _usable(held.standing if task is None else held.own, now)
-    scope = narrowed(grant.scope, grant.funding, entitlement.request.scope)
-    rests_on = _links(entitlement, grant, held)
+    request, entry = entitlement.request, entitlement.entry
+    ceilings, standing_above = _ceilings(held, now)
+    opens = held.grant is None and (request.task is not None or request.person is not None)
+    grant = usable(held.under if opens else held.grant, now)
+    rests_on = _links(entitlement, held, grant, standing_above)
+    if opens:
+        planned = _planned(request, grant, ceilings)
+        require_room(entry.agent, room=held.room)
+        return Opening(request, entry.agent, grant, planned, rests_on)
+    scope = narrowed(grant.scope, grant.funding, request.scope, ceilings)
     if grant.index is None:
-        return Opening(entitlement, grant, None, scope, rests_on)
-    return Basis(entitlement.entry, grant, grant.index, scope, _end(grant), rests_on, held.key)
+        return Opening(request, entry.agent, grant, None, rests_on)
+    ends_at = end_of(grant, *standing_above)
+    person = None if request.person is None else request.person.digest
+    return Basis(entry.agent, entry, grant, grant.index, scope, ends_at, rests_on, held.key, person)
 
 
 def date(request: IssuanceRequest, basis: Basis, terms: Terms) -> Decision:
-    """The credential that `basis` allows now: it outlives neither grant nor evidence nor the key that signs it.
+    """The credential that `basis` allows now: it outlives neither grant nor what was shown nor the key that signs it.
 
     Raises:
         NotEntitledError: the grant has expired (`no_grant`).
-        EvidenceRefusedError: the evidence ends now (`evidence_expired`); attestors still take it for the clock leeway.
+        EvidenceRefusedError: what was shown ends now (`evidence_expired`); attestors still take it for the clock leeway.
     """
-    evidence_ends = request.appraisal.expires_at
-    if evidence_ends is not None and evidence_ends < terms.now + _SHORTEST_SECONDS:
+    shown_ends = request.appraisal.expires_at
+    if request.person is not None:
+        shown_ends = earliest(shown_ends, request.person.expires_at)
+    if shown_ends is not None and shown_ends < terms.now + _SHORTEST_SECONDS:
         raise EvidenceRefusedError(
             "the evidence ends before a token could be used", code="evidence_expired", hint="get fresh evidence"
         )
-    if basis.ends_at is not None and basis.ends_at <= terms.now:
-        _expired(basis.grant)
-    life = _earliest(terms.ttl_seconds, basis.entry.ttl_seconds, request.ttl_seconds) or terms.ttl_seconds
-    until = terms.now + life
-    ends = _earliest(until, basis.ends_at, evidence_ends, terms.not_after) or until
-    return Decision(request, basis, terms.now, ends)
+    require_unexpired(basis.grant, basis.ends_at, terms.now)
+    entry_seconds = None if basis.entry is None else basis.entry.ttl_seconds
+    until = terms.now + (earliest(terms.ttl_seconds, entry_seconds, request.ttl_seconds) or terms.ttl_seconds)
+    ends = earliest(until, basis.ends_at, shown_ends, terms.not_after) or until
+    on_behalf_of = None if basis.person is None else terms.reference(basis.person, request.audience)
+    return Decision(request, basis, terms.now, ends, on_behalf_of)
 
 
-@lru_cache(maxsize=4096)
-def narrowed(scope: str, funding: Literal["jit", "standing"], requested: SpendScope | None) -> bytes:
-    """A grant's spend scope, its funding named, narrowed to what was asked; encoded.
-
-    Raises:
-        ScopeRefusedError: more was asked for than the grant allows (`scope_too_wide`), or in too many words
-            (`scope_too_large`).
-    """
-    encoded = replace(SpendScope.parse(scope), funding=funding).narrow(requested).encode()
-    if len(encoded) > MAX_SCOPE_BYTES:
-        raise ScopeRefusedError(
-            f"the spend scope takes more than {MAX_SCOPE_BYTES} bytes, too much for a token",
-            code="scope_too_large",
-            hint="name less: a location that ends in / covers all below it",
-        )
-    return encoded
+def _planned(request: IssuanceRequest, under: HeldGrant, ceilings: Ceilings) -> PlannedGrant:
+    """The grant to open: for a task it has what is asked for first; for a person alone, all that the agent's own has."""
+    person = None if request.person is None else request.person.digest
+    if request.task is None:
+        return PlannedGrant(None, narrowed(under.scope, under.funding, None, ceilings), under.funding, person=person)
+    return PlannedGrant(request.task, narrowed(under.scope, "jit", request.scope, ceilings), "jit", person=person)
 
 
-def _opening(entitlement: Entitlement, standing: HeldGrant, task: str, held: Held) -> Opening:
-    scope = narrowed(standing.scope, "jit", entitlement.request.scope)
-    return Opening(entitlement, standing, task, scope, _links(entitlement, standing, held))
-
-
-def _require_active(entitlement: Entitlement) -> None:
-    for node in entitlement.chain:
-        if node.state is not State.ACTIVE:
-            raise NotEntitledError(
-                f"{node.label} is {node.state}",
-                code="agent_not_active",
-                hint="an operator can resume it" if node.state is State.SUSPENDED else "revoked is final",
-            )
+def _ceilings(held: Held, now: int) -> tuple[Ceilings, list[HeldGrant]]:
+    """What the agents above may do at most: a sub-agent's authority rests on the standing grant of each."""
+    standing = [usable(above.standing, now, f"agent {above.agent}, above it,") for above in held.above]
+    return tuple((above.agent, grant.scope) for above, grant in zip(held.above, standing, strict=True)), standing
 
 
 def _require_key(entitlement: Entitlement, key: HeldKey | None) -> None:
@@ -149,47 +169,15 @@ def _require_key(entitlement: Entitlement, key: HeldKey | None) -> None:
         )
 
 
-def _usable(grant: HeldGrant | None, now: int) -> HeldGrant:
-    """Return `grant` when it carries authority now; its opener's state counts as its own."""
-    if grant is None:
-        _no_grant("the agent has no standing grant", "create one with `remit grant create`")
-    state = effective([grant.state, *([grant.opener.state] if grant.opener else [])])
-    if state is not State.ACTIVE:
-        _no_grant(
-            f"{_named(grant)} is {state}",
-            "an operator can resume it" if state is State.SUSPENDED else "revoked is final",
-        )
-    ends = _end(grant)
-    if ends is not None and ends <= now:
-        _expired(grant)
-    return grant
-
-
-def _end(grant: HeldGrant) -> int | None:
-    """When the grant ends by itself, or the one it was opened under."""
-    return _earliest(grant.expires_at, None if grant.opener is None else grant.opener.expires_at)
-
-
-def _earliest(*times: int | None) -> int | None:
-    return min([time for time in times if time is not None], default=None)
-
-
-def _links(entitlement: Entitlement, grant: HeldGrant, held: Held) -> frozenset[Link]:
-    links = [node.link for node in entitlement.chain]
-    links += [entitlement.entry.link, grant.link]
-    links += [] if grant.opener is None else [grant.opener.link]
-    links += [] if held.sidecar is None else [held.sidecar]
-    links += [] if held.key is None else [held.key.link]
-    return frozenset(links)
-
-
-def _named(grant: HeldGrant) -> str:
-    return f"grant {grant.id}" if grant.task is None else f"grant {grant.id} for task {grant.task}"
-
-
-def _expired(grant: HeldGrant) -> NoReturn:
-    _no_grant(f"{_named(grant)} has expired", "create another one with `remit grant create`")
-
-
-def _no_grant(detail: str, hint: str) -> NoReturn:
-    raise NotEntitledError(detail, code="no_grant", hint=hint)
+def _links(entitlement: Entitlement, held: Held, grant: HeldGrant, above: list[HeldGrant]) -> frozenset[Link]:
+    person, key = held.person, held.key
+    return links_of(
+        entitlement.chain,
+        [grant, *above],
+        (
+            entitlement.entry.link,
+            held.sidecar,
+            None if key is None else key.link,
+            None if person is None else person.link,
+        ),
+    )

@@ -1,6 +1,6 @@
 """Decisions that were made before: they need no read to be made again, because the record reads again what they rest on.
 
-Only requests that name their agent are remembered. What could lead to another decision on such a request changes
+Only requests that name their agent, and come with its own evidence and on nobody's behalf, are remembered. What could lead to another decision on such a request changes
 something that the remembered one rests on: agents, their grants and entries by a state or a new revision, and an agent's
 revision also grows when it gets another entry. A request without a name could be answered with one agent more, and is read anew.
 """
@@ -30,7 +30,7 @@ class DecisionMemory:
 
         An end is no change that voids what rests on the grant: another grant may have taken its place unnoticed.
         """
-        if request.agent is None:
+        if not _is_usual(request):
             return None
         basis = self._known.get(_key(request))
         if basis is not None and basis.ends_at is not None and basis.ends_at <= now:
@@ -40,12 +40,16 @@ class DecisionMemory:
 
     def keep(self, request: IssuanceRequest, basis: Basis) -> None:
         """Remember a decision that has been recorded."""
-        if request.agent is not None:
+        if _is_usual(request):
             self._known[_key(request)] = basis
 
     def forget(self, request: IssuanceRequest) -> None:
         """Forget a decision that turned out to be void."""
         self._known.pop(_key(request), None)
+
+
+def _is_usual(request: IssuanceRequest) -> bool:
+    return request.agent is not None and request.delegation is None and request.person is None
 
 
 def _key(request: IssuanceRequest) -> _Key:

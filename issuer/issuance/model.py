@@ -6,6 +6,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from attestors.base import Appraisal
+from issuer.persons.model import OnBehalf
 from issuer.registry.requests import check_task
 from issuer.registry.state import State
 from issuer.status.model import StatusIndex
@@ -18,29 +19,55 @@ _MAX_REASON: Final = 2000
 
 
 class Caller(Struct, frozen=True):
-    """Who presented the evidence.
+    """Who asks.
 
     Attributes:
-        actor: its name in the audit log: `sidecar:edge-1`, `workload:oidc`.
-        sidecar_id: the sidecar whose entries apply, or None for a workload that came by itself.
+        actor: its name in the audit log: `sidecar:edge-1`, `workload:oidc`, `agent:acme/planner`.
+        sidecar_id: the sidecar whose entries apply, or None for a workload or an agent that came by itself.
     """
 
     actor: str
     sidecar_id: int | None
 
 
+class Delegation(Struct, frozen=True, kw_only=True):
+    """An agent token whose holder wants one for a sub-agent: what the record of its issuance says of it.
+
+    Attributes:
+        jti: its id.
+        agent: whose it is.
+        grant_id: whose authority it carries.
+        index: the place in a status list that it names.
+        scope: its spend scope, JSON text.
+        task: its task, or None.
+        jkt: the thumbprint of the key that it is bound to, or None.
+    """
+
+    jti: str
+    agent: AgentName
+    grant_id: str
+    index: StatusIndex
+    scope: str
+    task: str | None
+    jkt: str | None
+
+
 class IssuanceRequest(Struct, frozen=True, kw_only=True):
-    """One request for credentials, after its evidence was appraised.
+    """One request for credentials, after what came with it was verified.
 
     Attributes:
         caller: who asks; only entries of that parent apply.
-        appraisal: what the evidence showed, until when, and whether it is used up by this.
+        appraisal: what the evidence showed, until when, and whether it is used up by this; of a delegation, until when
+            the parent's token lives.
         audience: the one provider that the token is for.
         agent: the agent that is asked for, or None for every agent that the evidence entitles to.
+        delegation: the parent's token instead of evidence; then `agent` is the sub-agent, and no entry counts.
+        person: on whose behalf, or None.
         task: the task that the token is for, or None for standing authority.
         scope: what to narrow the grant to, or None.
         reason: the workload's claimed reason, for the audit log.
         ttl_seconds: a shorter life than the usual one, or None.
+        task_ttl_seconds: a shorter life than the usual one for the grant of the task, if this opens it, or None.
         single: whether exactly one credential is wanted.
     """
 
@@ -48,10 +75,13 @@ class IssuanceRequest(Struct, frozen=True, kw_only=True):
     appraisal: Appraisal
     audience: str
     agent: AgentName | None = None
+    delegation: Delegation | None = None
+    person: OnBehalf | None = None
     task: str | None = None
     scope: SpendScope | None = None
     reason: str | None = None
     ttl_seconds: int | None = None
+    task_ttl_seconds: int | None = None
     single: bool = False
 
     def __post_init__(self) -> None:
@@ -64,8 +94,9 @@ class IssuanceRequest(Struct, frozen=True, kw_only=True):
             check_task(self.task)
         if self.reason is not None and len(self.reason) > _MAX_REASON:
             raise InvalidInputError(f"reason is longer than {_MAX_REASON} characters")
-        if self.ttl_seconds is not None and self.ttl_seconds < 1:
-            raise InvalidInputError("ttl_seconds is not positive")
+        for name, seconds in (("ttl_seconds", self.ttl_seconds), ("task_ttl_seconds", self.task_ttl_seconds)):
+            if seconds is not None and seconds < 1:
+                raise InvalidInputError(f"{name} is not positive")
 
     @property
     def selectors(self) -> frozenset[str]:
@@ -88,7 +119,7 @@ class Link(Struct, frozen=True, gc=False):
 
 
 class Node(Struct, frozen=True, gc=False):
-    """An account or an agent, as a link of the chain of authority.
+    """An account, an agent or a person, as a link of the chain of authority.
 
     Attributes:
         link: where it is kept, and its revision.
@@ -156,7 +187,8 @@ class HeldGrant(Struct, frozen=True):
         expires_at: unix seconds, or None.
         index: its place in a status list; None: it needs a fresh one.
         state: its own state, whatever is above.
-        opener: the standing grant that a task's was opened under.
+        opener: the grant above: that it was opened under or delegated from, or None.
+        person_id: the key of the person on whose behalf it is, or None.
     """
 
     id: str
@@ -170,6 +202,15 @@ class HeldGrant(Struct, frozen=True):
     index: StatusIndex | None
     state: State
     opener: "HeldGrant | None" = None
+    person_id: int | None = None
+
+    @property
+    def line(self) -> "tuple[HeldGrant, ...]":
+        """The grant, and every grant above it up to the first."""
+        line = [self]
+        while line[-1].opener is not None:
+            line.append(line[-1].opener)
+        return tuple(line)
 
 
 class Entitlement(Struct, frozen=True):
@@ -190,22 +231,26 @@ class Basis(Struct, frozen=True):
     """Why a credential may be issued, whenever that is: good for as long as nothing that it rests on has changed.
 
     Attributes:
-        entry: what entitles the workload.
+        agent: whose credential it is, its full name.
+        entry: what entitles the workload; None for a sub-agent that its parent speaks for.
         grant: whose authority the credential carries.
         index: where its status is.
         scope: its spend scope, encoded.
-        ends_at: when the grant ends by itself, unix seconds, or None.
+        ends_at: when the first of the grants that it rests on ends by itself, unix seconds, or None.
         rests_on: everything whose change voids it.
-        key: the agent's key that the credential is bound to, or None: to none.
+        key: the key that the credential is bound to, or None: to none.
+        person: the digest of the person on whose behalf it is, or None.
     """
 
-    entry: Candidate
+    agent: str
+    entry: Candidate | None
     grant: HeldGrant
     index: StatusIndex
     scope: bytes
     ends_at: int | None
     rests_on: frozenset[Link]
     key: HeldKey | None = None
+    person: str | None = None
 
 
 class Decision(Struct, frozen=True):
@@ -216,29 +261,49 @@ class Decision(Struct, frozen=True):
         basis: why it may be issued.
         issued_at: unix seconds.
         expires_at: unix seconds.
+        on_behalf_of: what its audience is told of the person on whose behalf it is, or None.
     """
 
     request: IssuanceRequest
     basis: Basis
     issued_at: int
     expires_at: int
+    on_behalf_of: str | None = None
+
+
+class PlannedGrant(Struct, frozen=True):
+    """A grant that is to be opened.
+
+    Attributes:
+        task: its task, or None.
+        scope: its spend scope, encoded.
+        funding: `jit` or `standing`.
+        delegated: whether it is a sub-agent's, delegated from its parent's; a sub-agent that is not there is made with it.
+        person: the digest of the person on whose behalf it is, or None.
+    """
+
+    task: str | None
+    scope: bytes
+    funding: Literal["jit", "standing"]
+    delegated: bool = False
+    person: str | None = None
 
 
 class Opening(Struct, frozen=True):
-    """What must be there before a decision can be made: a grant for a task, or a fresh status index.
+    """What must be there before a decision can be made: a grant, or a fresh status index.
 
     Attributes:
-        entitlement: for whom, by what.
-        standing: the grant that a task's is opened under, or that needs the index.
-        task: the task, or None when only an index is missing.
-        scope: the spend scope of the grant to open, encoded.
+        request: what was asked.
+        agent: the full name of the agent whose grant it is.
+        under: the grant that another one is opened under, or that needs the index.
+        planned: the other one, or None when only an index is missing.
         rests_on: everything whose change voids it.
     """
 
-    entitlement: Entitlement
-    standing: HeldGrant
-    task: str | None
-    scope: bytes
+    request: IssuanceRequest
+    agent: str
+    under: HeldGrant
+    planned: PlannedGrant | None
     rests_on: frozenset[Link]
 
 

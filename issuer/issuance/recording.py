@@ -30,10 +30,17 @@ _MOST_OF_SELECTORS: Final = 4096
 
 
 class Refusal(Struct, frozen=True):
-    """A request that gets nothing, and why."""
+    """A request that gets nothing, and why.
+
+    Attributes:
+        request: what was asked.
+        error: why not.
+        on_behalf_of: what its audience would have been told of the person on whose behalf, or None.
+    """
 
     request: IssuanceRequest
     error: RemitError
+    on_behalf_of: str | None = None
 
 
 class Fate(Enum):
@@ -87,11 +94,12 @@ async def _fate(tx: Transaction, request: Sequence[Draft], changed: frozenset[Li
 
 def _issued(draft: Draft, kid: str, now_ms: int) -> AuditRecord:
     decision, basis = draft.decision, draft.decision.basis
-    detail = _asked(decision.request)
+    detail = _asked(decision.request, decision.on_behalf_of)
     detail |= {
+        "task": basis.grant.task,
         "kid": kid,
         "exp": decision.expires_at,
-        "entry": basis.entry.link.id,
+        "entry": None if basis.entry is None else basis.entry.link.id,
         "scope": msgspec.Raw(basis.scope),
         "status": [basis.index.list, basis.index.idx],
     }
@@ -102,8 +110,8 @@ def _issued(draft: Draft, kid: str, now_ms: int) -> AuditRecord:
         kind="issuance",
         outcome=Outcome.ALLOWED,
         actor=decision.request.caller.actor,
-        account=basis.entry.agent.partition("/")[0],
-        agent=basis.entry.agent,
+        account=basis.agent.partition("/")[0],
+        agent=basis.agent,
         jti=draft.jti,
         grant_id=basis.grant.id,
         detail=detail,
@@ -113,7 +121,7 @@ def _issued(draft: Draft, kid: str, now_ms: int) -> AuditRecord:
 def _refused(refusal: Refusal, now_ms: int) -> AuditRecord:
     """Its record, a few kilobytes at most: what is refused costs the asker nothing."""
     request = refusal.request
-    detail = _asked(request) | {
+    detail = _asked(request, refusal.on_behalf_of) | {
         "audience": _cut(request.audience),
         "reason": _cut(request.reason),
         "selectors": _cut_all(sorted(request.selectors)),
@@ -148,12 +156,18 @@ def _cut_all(texts: Sequence[str]) -> list[str]:
     return kept if len(kept) == len(texts) else [*kept, "…"]
 
 
-def _asked(request: IssuanceRequest) -> dict[str, object]:
+def _asked(request: IssuanceRequest, on_behalf_of: str | None) -> dict[str, object]:
     """What was asked, for the audit log; the order of a set is not meaningful, so selectors are sorted."""
-    return {
+    asked: dict[str, object] = {
         "audience": request.audience,
         "task": request.task,
         "reason": request.reason,
         "evidence": request.appraisal.subject,
         "selectors": sorted(request.selectors),
     }
+    if request.delegation is not None:
+        parent = request.delegation
+        asked["delegation"] = {"agent": str(parent.agent), "jti": parent.jti, "grant": parent.grant_id}
+    if on_behalf_of is not None:
+        asked["on_behalf_of"] = on_behalf_of
+    return asked

@@ -133,7 +133,7 @@ class IssuanceService:
         verdicts = await self._verdicts(items, now)
         await self._open(verdicts, now_ms)
         signer = self._keys.signer(Purpose.TOKEN, now=now)
-        terms = Terms(now, self._policy.ttl_seconds, signer.key.retires_at)
+        terms = Terms(now, self._policy.ttl_seconds, signer.key.retires_at, self._claims.reference)
         ready: list[tuple[_Pending, Sequence[Decision]]] = []
         refused: list[tuple[_Pending, RemitError]] = []
         for item, verdict in zip(items, verdicts, strict=True):
@@ -179,7 +179,7 @@ class IssuanceService:
         if not ready and not refused:
             return
         drafts = [drafted for _, drafted in ready]
-        refusals = [Refusal(item.request, error) for item, error in refused if self._logs(item.request, error, now_ms)]
+        refusals = [self._refusal(item, error) for item, error in refused if self._logs(item.request, error, now_ms)]
         tokens, fates = await self._sign_and_record(signer, drafts, refusals, now_ms)
         for item, error in refused:
             item.outcome = error
@@ -208,10 +208,16 @@ class IssuanceService:
         signed = iter(sign_all([draft for request in drafts for draft in request], signer, self._claims))
         return [list(islice(signed, len(request))) for request in drafts], await recording
 
+    def _refusal(self, item: _Pending, error: RemitError) -> Refusal:
+        request = item.request
+        if request.person is None:
+            return Refusal(request, error)
+        return Refusal(request, error, self._claims.reference(request.person.digest, request.audience))
+
     def _logs(self, request: IssuanceRequest, error: RemitError, now_ms: int) -> bool:
-        """Whether a refusal is recorded: always of a sidecar's workload; of others at a pace, for whoever has evidence may ask."""
+        """Whether a refusal is recorded: always of what a sidecar asks; of others at a pace, for whoever has evidence may ask."""
         caller = request.caller
-        source = f"{caller.actor} {request.appraisal.provider}"
+        source = f"{caller.actor} {request.appraisal.provider}" if request.delegation is None else "agents"
         return caller.sidecar_id is not None or self._paces.admits(error.code, source, now_ms)
 
     async def _give_up(self, items: Sequence[_Pending]) -> None:
@@ -231,8 +237,8 @@ class IssuanceService:
     def _credential(self, decision: Decision, token: str) -> IssuedCredential:
         basis = decision.basis
         return IssuedCredential(
-            agent=basis.entry.agent,
-            spiffe_id=self._claims.spiffe_id(basis.entry.agent),
+            agent=basis.agent,
+            spiffe_id=self._claims.spiffe_id(basis.agent),
             token=token,
             issued_at=decision.issued_at,
             expires_at=decision.expires_at,

@@ -5,9 +5,11 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from issuer.issuance.model import Candidate, HeldGrant, HeldKey, Link, Node
-from issuer.registry.state import State
+from issuer.persons.model import PersonRow
+from issuer.registry.state import State, StatusValue
 from issuer.status.model import StatusIndex
 from issuer.storage import Row, Transaction, Value
 
@@ -27,14 +29,34 @@ _AGENTS: Final = (
     "accounts.name AS account, accounts.state AS account_state, accounts.revision AS account_revision "
     "FROM agents JOIN accounts ON accounts.id = agents.account_id WHERE agents.id IN ({})"
 )
-_STANDING: Final = "SELECT * FROM grants WHERE task IS NULL AND state <> 'revoked' AND agent_id IN ({})"
-_OF_TASK: Final = "SELECT * FROM grants WHERE agent_id = $1 AND task = $2"
+STANDING: Final = (
+    "SELECT * FROM grants "
+    "WHERE task IS NULL AND delegated = 0 AND person_id IS NULL AND state <> 'revoked' AND agent_id IN ({})"
+)
+OF_TASK: Final = (
+    "SELECT * FROM grants WHERE agent_id = $1 AND task = $2 AND coalesce(person_id, 0) = $3 "
+    "AND task IS NOT NULL AND delegated = 0"
+)
+OF_PERSON: Final = (
+    "SELECT * FROM grants WHERE agent_id = $1 AND person_id = $2 AND parent_id = $3 "
+    "AND task IS NULL AND delegated = 0 AND person_id IS NOT NULL"
+)
+DELEGATED: Final = (
+    "SELECT * FROM grants WHERE agent_id = $1 AND parent_id = $2 AND coalesce(task, '') = $3 AND coalesce(person_id, 0) = $4 "
+    "AND delegated = 1"
+)
+LINE: Final = (
+    "WITH RECURSIVE line (id, above, height) AS (SELECT id, parent_id, 0 FROM grants WHERE id = $1 "
+    "UNION ALL SELECT grants.id, grants.parent_id, line.height + 1 FROM line JOIN grants ON grants.id = line.above) "
+    "SELECT grants.* FROM line JOIN grants ON grants.id = line.id ORDER BY line.height DESC"
+)
+"""A grant and all that are above it, the topmost first."""
 OPEN_TASKS: Final = (
     "SELECT count(*) AS open FROM grants "
     "WHERE agent_id = $1 AND task IS NOT NULL AND state <> 'revoked' AND expires_at > $2"
 )
 """The open grants of an agent's tasks, but for those that an operator gave no end; an index of its own has exactly these rows."""
-_BY_ID: Final = "SELECT * FROM grants WHERE id = $1"
+LIVING: Final = "SELECT count(*) AS living FROM agents WHERE parent_id = $1 AND state <> 'revoked'"
 _KEYS: Final = (
     "SELECT id, jkt, agent_id, sidecar_id, revision FROM subject_keys WHERE state = 'active' AND agent_id IN ({})"
 )
@@ -42,6 +64,37 @@ _CURRENT: Final = "SELECT id, revision FROM {} WHERE state = 'active' AND id IN 
 _SUM: Final = "SELECT count(*) AS active, sum(revision) AS revisions FROM {} WHERE state = 'active' AND id IN ({})"
 
 Chain = tuple[Node, ...]
+
+
+class IssuedDetail(Struct, frozen=True):
+    """The part of an issuance's record that a token is compared with."""
+
+    kid: str
+    exp: int
+    audience: str
+    task: str | None
+    scope: msgspec.Raw
+    status: tuple[int, int]
+    jkt: str | None = None
+
+
+class IssuedRecord(Struct, frozen=True):
+    """What was recorded of a token that was issued.
+
+    Attributes:
+        actor: who got it.
+        agent: whose it is, its full name.
+        grant_id: whose authority it carries.
+        detail: the rest.
+    """
+
+    actor: str
+    agent: str
+    grant_id: str
+    detail: IssuedDetail
+
+
+_decode_detail: Final = msgspec.json.Decoder(IssuedDetail).decode
 
 
 async def candidates(tx: Transaction, selectors: Collection[str]) -> dict[str, list[Candidate]]:
@@ -64,16 +117,31 @@ async def chains(tx: Transaction, agent_ids: Collection[int]) -> dict[int, Chain
 
 async def standing_grants(tx: Transaction, agent_ids: Collection[int]) -> dict[int, HeldGrant]:
     """The standing grant of each agent that has one which is not revoked."""
-    return {row["agent_id"]: _grant(row, None) for row in await _among(tx, _STANDING, agent_ids)}
+    return {row["agent_id"]: _grant(row, None) for row in await _among(tx, STANDING, agent_ids)}
 
 
-async def task_grant(tx: Transaction, agent_id: int, task: str) -> HeldGrant | None:
-    """The agent's grant for a task, whatever its state."""
-    row = await tx.fetch_row(_OF_TASK, agent_id, task)
-    if row is None:
-        return None
-    opener = None if row["parent_id"] is None else await tx.fetch_row(_BY_ID, row["parent_id"])
-    return _grant(row, None if opener is None else _grant(opener, None))
+async def task_grant(tx: Transaction, agent_id: int, task: str, person_id: int | None = None) -> HeldGrant | None:
+    """The agent's own grant for a task, on behalf of a person if one is named, whatever its state."""
+    return await _with_line(tx, await tx.fetch_row(OF_TASK, agent_id, task, person_id or 0))
+
+
+async def person_grant(tx: Transaction, person_id: int, under: HeldGrant) -> HeldGrant | None:
+    """The grant on behalf of a person, for no task, that was opened under a grant of the same agent, whatever its state."""
+    return await _with_line(tx, await tx.fetch_row(OF_PERSON, under.agent_id, person_id, under.id))
+
+
+async def delegated_grant(tx: Transaction, agent_id: int, under: HeldGrant, task: str | None) -> HeldGrant | None:
+    """What a sub-agent was delegated from a grant, for a task or for none, on the same person's behalf, whatever its state."""
+    row = await tx.fetch_row(DELEGATED, agent_id, under.id, task or "", under.person_id or 0)
+    return await _with_line(tx, row)
+
+
+async def grant_line(tx: Transaction, grant_id: str) -> HeldGrant | None:
+    """A grant with all that are above it, or None."""
+    above: HeldGrant | None = None
+    for row in await tx.fetch(LINE, grant_id):
+        above = _grant(row, above)
+    return above
 
 
 async def open_tasks(tx: Transaction, agent_id: int, now: int) -> int:
@@ -95,6 +163,40 @@ async def sidecars(tx: Transaction, ids: Collection[int]) -> dict[int, Link]:
     """Those of the sidecars that are active."""
     rows = await _among(tx, _CURRENT.format("sidecars", "{}"), ids)
     return {row["id"]: Link("sidecars", row["id"], row["revision"]) for row in rows}
+
+
+def person_node(person: PersonRow) -> Node:
+    """A person as a link of the chain of authority."""
+    return Node(Link("persons", person.id, person.revision), person.state, "person")
+
+
+async def sub_agent(tx: Transaction, parent_id: int, path: str) -> int | None:
+    """The key of an agent's sub-agent by its path, or None."""
+    row = await tx.fetch_row("SELECT id FROM agents WHERE parent_id = $1 AND path = $2", parent_id, path)
+    return None if row is None else int(row["id"])
+
+
+async def living_sub_agents(tx: Transaction, parent_id: int) -> int:
+    """How many sub-agents of an agent are not revoked."""
+    row = await tx.fetch_row(LIVING, parent_id)
+    return 0 if row is None else int(row["living"])
+
+
+async def status(tx: Transaction, index: StatusIndex) -> StatusValue:
+    """What a status list says of an index; one that was never drawn is invalid."""
+    row = await tx.fetch_row("SELECT value FROM status_indexes WHERE list = $1 AND idx = $2", index.list, index.idx)
+    return StatusValue.INVALID if row is None else StatusValue(row["value"])
+
+
+async def issued(tx: Transaction, jti: str) -> IssuedRecord | None:
+    """What was recorded of the token with this id, or None."""
+    row = await tx.fetch_row(
+        "SELECT actor, agent, grant_id, detail FROM audit WHERE jti = $1 AND kind = 'issuance' AND outcome = 'allowed'",
+        jti,
+    )
+    if row is None:
+        return None
+    return IssuedRecord(row["actor"], row["agent"], row["grant_id"], _decode_detail(row["detail"]))
 
 
 async def changed(tx: Transaction, links: Collection[Link]) -> frozenset[Link]:
@@ -176,6 +278,12 @@ def _chain(agent_id: int, rows: Mapping[int, Row]) -> Chain:
     return tuple(reversed(chain))
 
 
+async def _with_line(tx: Transaction, row: Row | None) -> HeldGrant | None:
+    if row is None:
+        return None
+    return _grant(row, None if row["parent_id"] is None else await grant_line(tx, row["parent_id"]))
+
+
 def _grant(row: Row, opener: HeldGrant | None) -> HeldGrant:
     has_index = row["status_index"] is not None
     return HeldGrant(
@@ -190,4 +298,5 @@ def _grant(row: Row, opener: HeldGrant | None) -> HeldGrant:
         index=StatusIndex(row["status_list"], row["status_index"]) if has_index else None,
         state=State(row["state"]),
         opener=opener,
+        person_id=row["person_id"],
     )

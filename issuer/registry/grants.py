@@ -14,7 +14,7 @@ from issuer.registry.model import Grant
 from issuer.registry.requests import NewGrant, parse_agent
 from issuer.registry.state import State, status_value
 from issuer.registry.store.agents import AgentRow
-from issuer.registry.store.grants import existing_grants, insert_grants
+from issuer.registry.store.grants import GrantKeys, existing_grants, insert_grants
 from issuer.status.allocation import assign, draw
 from issuer.status.model import Mark, StatusChange, StatusIndex
 from issuer.status.store import advance
@@ -42,7 +42,7 @@ async def register_grants(tx: Transaction, change: Change, requests: Sequence[Ne
         _grant(request, agents[name], index, change.now)
         for name, request, index in zip(names, requests, indexes, strict=True)
     ]
-    await insert_grants(tx, [(grant, agents[name].id, None) for name, grant in zip(names, grants, strict=True)])
+    await insert_grants(tx, [(grant, GrantKeys(agents[name].id)) for name, grant in zip(names, grants, strict=True)])
     await assign(
         tx,
         [(index, grant.id, status_value(grant.effective)) for index, grant in zip(indexes, grants, strict=True)],

@@ -31,6 +31,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         account: the account it belongs to.
         owner: who is accountable for it.
         description: what it is for.
+        parent_asserted: whether its parent made it by delegating to it, and nobody registered it.
         state: its own state; what is above it may be worse.
         created_at: when it was registered.
     """
@@ -39,6 +40,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     owner: str
     description: str | None
+    parent_asserted: bool = False
     state: State
     created_at: int
 
@@ -74,6 +76,9 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
         id: its name.
         agent: the agent's full name.
         account: the account that pays.
+        parent: the id of the grant that it was opened under or delegated from, or None.
+        delegated: whether it was delegated from the parent agent's grant.
+        on_behalf: whether it is on behalf of a person; who that is nobody is told.
         task: the task that it is for, or None for standing authority.
         scope: the spend scope, in its wire form.
         funding: `jit` when it was opened for a task as it came, `standing` when it was given ahead.
@@ -89,6 +94,9 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     agent: str
     account: str
+    parent: str | None = None
+    delegated: bool = False
+    on_behalf: bool = False
     task: str | None
     scope: msgspec.Raw
     funding: str

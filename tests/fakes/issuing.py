@@ -12,6 +12,7 @@ from issuer.issuance import Caller, IssuancePolicy, IssuanceRequest, IssuanceSer
 from issuer.issuance.claims import ClaimsWriter
 from issuer.keys import KeyPolicy, KeyService
 from issuer.keys.files import KeyFiles
+from issuer.persons import Pairwise
 from issuer.registry.model import Page
 from issuer.registry.operators import register_first_operator
 from issuer.registry.requests import NewAccount, NewAgent, NewEntry, NewGrant
@@ -26,6 +27,7 @@ ISSUER = "https://issuer.example.org"
 MAX_OPEN_TASKS = 20
 AUDIENCE = "https://api.example.com"
 DIRECT = Caller("workload:oidc", None)
+PAIRWISE = Pairwise(b"a secret that is none, 32 bytes !")
 OPERATOR = Operator(name="ana", role=Role.ADMIN)
 
 
@@ -83,7 +85,7 @@ async def open_core(folder: Path, *, wrap=lambda database: database) -> IssuerCo
     issuance = IssuanceService(
         wrapped,
         keys,
-        ClaimsWriter(ISSUER, TrustDomain("example.org")),
+        ClaimsWriter(ISSUER, TrustDomain("example.org"), PAIRWISE),
         IssuancePolicy(300, 86_400, MAX_OPEN_TASKS),
         clock.ms,
     )

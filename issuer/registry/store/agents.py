@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from issuer.errors import NotFoundError
 from issuer.registry.model import Agent, Page
 from issuer.registry.state import State, effective
 from issuer.registry.store.chain import states_above
@@ -40,10 +41,19 @@ class AgentRow(msgspec.Struct, frozen=True):
 async def insert_agents(tx: Transaction, agents: Iterable[tuple[Agent, int, int | None]]) -> None:
     """Write new agents, each with the keys of its account and of its parent agent."""
     await tx.execute_many(
-        "INSERT INTO agents (account_id, parent_id, path, owner, description, state, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO agents (account_id, parent_id, path, owner, description, parent_asserted, state, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         (
-            (account_id, parent_id, _path(new), new.owner, new.description, new.state, new.created_at)
+            (
+                account_id,
+                parent_id,
+                _path(new),
+                new.owner,
+                new.description,
+                int(new.parent_asserted),
+                new.state,
+                new.created_at,
+            )
             for new, account_id, parent_id in agents
         ),
     )
@@ -60,6 +70,18 @@ async def find_agents(tx: Transaction, names: Iterable[AgentName]) -> dict[Agent
             name = by_path[row["path"]]
             found[name] = await _agent_row(tx, name, row)
     return found
+
+
+async def owner_of(tx: Transaction, agent_id: int) -> tuple[int, str]:
+    """The key of an agent's account, and who is accountable for the agent.
+
+    Raises:
+        NotFoundError: there is no such agent.
+    """
+    row = await tx.fetch_row("SELECT account_id, owner FROM agents WHERE id = $1", agent_id)
+    if row is None:
+        raise NotFoundError("there is no such agent")
+    return row["account_id"], row["owner"]
 
 
 async def read_agent(tx: Transaction, name: AgentName) -> Agent | None:
@@ -97,6 +119,7 @@ def _agent(row: Row) -> Agent:
         account=row["account"],
         owner=row["owner"],
         description=row["description"],
+        parent_asserted=bool(row["parent_asserted"]),
         state=State(row["state"]),
         created_at=row["created_at"],
     )

@@ -18,16 +18,33 @@ _SELECT = (
 )
 
 
-async def insert_grants(tx: Transaction, grants: Iterable[tuple[Grant, int, str | None]]) -> None:
-    """Write new grants, each with the key of its agent and the grant that it was opened under; indexes are assigned after."""
+class GrantKeys(msgspec.Struct, frozen=True):
+    """What a new grant hangs on.
+
+    Attributes:
+        agent_id: the key of its agent.
+        parent_id: the grant that it was opened under or delegated from, or None.
+        person_id: the key of the person on whose behalf it is, or None.
+    """
+
+    agent_id: int
+    parent_id: str | None = None
+    person_id: int | None = None
+
+
+async def insert_grants(tx: Transaction, grants: Iterable[tuple[Grant, GrantKeys]]) -> None:
+    """Write new grants, each with what it hangs on; indexes are assigned after."""
     await tx.execute_many(
-        "INSERT INTO grants (id, agent_id, parent_id, task, scope, funding, owner, expires_at, status_list, "
-        "status_index, state, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO grants (id, agent_id, parent_id, delegated, person_id, task, scope, funding, owner, expires_at, "
+        "status_list, status_index, state, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         (
             (
                 new.id,
-                agent_id,
-                parent_id,
+                keys.agent_id,
+                keys.parent_id,
+                int(new.delegated),
+                keys.person_id,
                 new.task,
                 bytes(new.scope).decode(),
                 new.funding,
@@ -38,20 +55,17 @@ async def insert_grants(tx: Transaction, grants: Iterable[tuple[Grant, int, str 
                 new.state,
                 new.created_at,
             )
-            for new, agent_id, parent_id in grants
+            for new, keys in grants
         ),
     )
 
 
 async def existing_grants(tx: Transaction, agent_ids: Iterable[int]) -> dict[tuple[int, str | None], State]:
-    """The states of these agents' grants by agent and task; a revoked standing grant is as good as none."""
+    """The states of these agents' own grants by agent and task; a revoked standing grant is as good as none."""
     wanted = sorted(set(agent_ids))
-    tasks = in_list("SELECT agent_id, task, state FROM grants WHERE task IS NOT NULL AND agent_id IN", 1, len(wanted))
-    standing = in_list(
-        "SELECT agent_id, task, state FROM grants WHERE task IS NULL AND state <> 'revoked' AND agent_id IN",
-        1,
-        len(wanted),
-    )
+    own = "SELECT agent_id, task, state FROM grants WHERE delegated = 0 AND person_id IS NULL AND"
+    tasks = in_list(f"{own} task IS NOT NULL AND agent_id IN", 1, len(wanted))
+    standing = in_list(f"{own} task IS NULL AND state <> 'revoked' AND agent_id IN", 1, len(wanted))
     rows = await tx.fetch(f"{tasks} UNION ALL {standing}", *wanted)
     return {(row["agent_id"], row["task"]): State(row["state"]) for row in rows}
 
@@ -86,6 +100,9 @@ def _grant(row: Row) -> Grant:
         id=row["id"],
         agent=f"{row['account']}/{row['path']}",
         account=row["account"],
+        parent=row["parent_id"],
+        delegated=bool(row["delegated"]),
+        on_behalf=row["person_id"] is not None,
         task=row["task"],
         scope=msgspec.Raw(row["scope"]),
         funding=row["funding"],

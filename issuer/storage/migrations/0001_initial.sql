@@ -97,8 +97,10 @@ CREATE TABLE grants (
 );
 CREATE INDEX grants_by_agent ON grants (agent_id, id);
 CREATE UNIQUE INDEX grants_by_task ON grants (agent_id, task, coalesce(person_id, 0)) WHERE task IS NOT NULL AND delegated = 0;
-CREATE UNIQUE INDEX grants_standing ON grants (agent_id, coalesce(person_id, 0))
-    WHERE task IS NULL AND delegated = 0 AND state <> 'revoked';
+CREATE UNIQUE INDEX grants_standing ON grants (agent_id)
+    WHERE task IS NULL AND delegated = 0 AND person_id IS NULL AND state <> 'revoked';
+CREATE UNIQUE INDEX grants_standing_of_person ON grants (agent_id, person_id, parent_id)
+    WHERE task IS NULL AND delegated = 0 AND person_id IS NOT NULL;
 CREATE UNIQUE INDEX grants_delegated ON grants (agent_id, parent_id, coalesce(task, ''), coalesce(person_id, 0)) WHERE delegated = 1;
 CREATE INDEX grants_of_person ON grants (person_id, id) WHERE person_id IS NOT NULL;
 CREATE INDEX grants_of_task ON grants (task, id) WHERE task IS NOT NULL;

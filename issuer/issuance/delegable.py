@@ -1,0 +1,60 @@
+"""Reading what a delegation rests on: the parent's token as it was recorded, and everything above it as it is now."""
+
+from collections.abc import Awaitable, Callable
+
+from issuer.errors import NotEntitledError
+from issuer.issuance import store
+from issuer.issuance.delegation import Delegable, check_name, task_of
+from issuer.issuance.model import Delegation, HeldKey, IssuanceRequest, Link
+from issuer.persons.store import read_person
+from issuer.storage import Transaction
+
+
+async def delegable(
+    tx: Transaction,
+    request: IssuanceRequest,
+    delegation: Delegation,
+    sidecar: Link | None,
+    has_room: Callable[[int], Awaitable[bool]],
+) -> Delegable:
+    """Read what the decision on a delegation needs.
+
+    Args:
+        tx: one snapshot.
+        request: what is asked for.
+        delegation: the parent's token.
+        sidecar: the sidecar that asks, or None.
+        has_room: whether an agent may have a grant for one more task.
+
+    Raises:
+        NotEntitledError: the name or the task is not one to delegate to, see `check_name` and `task_of`.
+    """
+    agent, task = check_name(request, delegation), task_of(request, delegation)
+    parent = await store.grant_line(tx, delegation.grant_id)
+    if parent is None:
+        raise NotEntitledError("the grant of the parent's token is not there", code="no_grant")
+    child = await store.sub_agent(tx, parent.agent_id, agent.path)
+    lowest = parent.agent_id if child is None else child
+    own = None if child is None else await store.delegated_grant(tx, child, parent, task)
+    person = None if parent.person_id is None else await read_person(tx, parent.person_id)
+    return Delegable(
+        chain=(await store.chains(tx, {lowest}))[lowest],
+        known=child is not None,
+        siblings=0 if child is not None else await store.living_sub_agents(tx, parent.agent_id),
+        parent=parent,
+        status=await store.status(tx, delegation.index),
+        own=own,
+        sidecar=sidecar,
+        key=await _key(tx, parent.agent_id, delegation),
+        person=None if person is None else store.person_node(person),
+        person_digest=None if person is None else person.digest,
+        room=own is not None or task is None or child is None or await has_room(child),
+    )
+
+
+async def _key(tx: Transaction, parent_id: int, delegation: Delegation) -> HeldKey | None:
+    """The parent's key that its token is bound to, as long as it is its key."""
+    if delegation.jkt is None:
+        return None
+    keys = (await store.active_keys(tx, {parent_id})).get(parent_id, ())
+    return next((key for key in keys if key.jkt == delegation.jkt), None)
