@@ -7,8 +7,8 @@ what it has seen.
 
 import asyncio
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Final
 
 import msgspec
@@ -18,6 +18,8 @@ from issuer.errors import NotFoundError
 from issuer.http.answers import NO_STORE, answer
 from issuer.http.event_stream import STALLED_SECONDS, EventStream
 from issuer.http.metering import begins
+from issuer.http.providers import ProviderGate
+from issuer.http.requests import read_query
 from issuer.services import Services
 from issuer.status.events import MEDIA_TYPE as EVENTS
 from issuer.status.signing import TTL_SECONDS
@@ -26,6 +28,7 @@ from remit.statuslist import MEDIA_TYPE
 
 _NUMBER_RE: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _SEQ_RE: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+_NOWHERE: Final = "0.0.0.0"  # noqa: S104 - not bound to: the address of a peer that is gone already
 _STREAM_HEADERS: Final = {
     "Content-Type": EVENTS,
     "Cache-Control": "no-store, no-transform",  # a proxy that compresses would hold events back
@@ -43,8 +46,8 @@ class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verifier: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
 
-def routes(services: Services) -> Iterable[web.RouteDef]:
-    """The routes of status lists and events."""
+def routes(services: Services, gate: ProviderGate) -> Iterable[web.RouteDef]:
+    """The routes of status lists and events; `gate` lets providers in."""
 
     async def announced(_request: web.Request) -> web.Response:
         return answer({"status_lists": await services.status_signer.announced()}, cache=NO_STORE)
@@ -65,26 +68,52 @@ def routes(services: Services) -> Iterable[web.RouteDef]:
     return [
         web.get("/statuslists", announced),
         web.get("/statuslists/{number}", status_list),
-        web.get("/status/events", _Events(services).serve),
+        web.get("/status/events", _Events(services, gate).serve),
     ]
 
 
 class _Events:
     """The stream of status events."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, gate: ProviderGate) -> None:
         self._feed = services.feed
         self._subscribers = services.subscribers
+        self._enforcement = services.enforcement
+        self._gate = gate
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Tell what changes until the subscriber leaves or the issuer stops."""
         seen = _last_event_id(request)
         response = web.StreamResponse(headers=_STREAM_HEADERS)
         response.force_close()
-        with self._subscribers.anonymously(request.remote or ""):
+        async with self._admitted(request) as ended:
             if request.method != "HEAD":
-                await self._stream(request, response, seen, asyncio.Event())
+                await self._stream(request, response, seen, ended)
         return response
+
+    @asynccontextmanager
+    async def _admitted(self, request: web.Request) -> AsyncIterator[asyncio.Event]:
+        """Count a subscriber while the block runs: a registered verifier of a provider, or one whom nobody knows.
+
+        Yields:
+            An event that is set when its stream is to end.
+
+        Raises:
+            UnauthenticatedError: its credential is not one of an active provider, or it names a verifier and has none.
+            InvalidInputError: it does not say which verifier it is.
+            UnknownVerifierError: that one is not registered.
+            TooManySubscribersError: there are enough.
+        """
+        instance = read_query(request, EventsQuery).verifier
+        if instance is None and "Authorization" not in request.headers:
+            with self._subscribers.anonymously(request.remote or _NOWHERE):
+                yield asyncio.Event()
+            return
+        provider = await self._gate.admit(request)
+        if instance is None:
+            raise InvalidInputError("`verifier` is missing", code="malformed_request", hint="name the instance")
+        with self._subscribers.of_provider(provider.name), self._enforcement.attending(provider, instance) as ended:
+            yield ended
 
     async def _stream(
         self, request: web.Request, response: web.StreamResponse, seen: int | None, ended: asyncio.Event

@@ -50,6 +50,7 @@ class StatusFeed:
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failing = False
+        self._closed = False
 
     async def start(self) -> None:
         """Read the newest changes, which are kept for those who come back, and go on from there.
@@ -63,7 +64,8 @@ class StatusFeed:
         self._task = asyncio.create_task(self._run(), name="status-feed")
 
     async def close(self) -> None:
-        """Tell nothing more, and end every stream in good order."""
+        """Tell nothing more, and end every stream in good order, those that join later too."""
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -88,6 +90,9 @@ class StatusFeed:
 
     def join(self, stream: Stream, seq: int | None) -> None:
         """Hand `stream` a heartbeat at once and everything from then on, and first what is kept after number `seq`."""
+        if self._closed:
+            stream.end()
+            return
         self._joining[stream] = seq
         self._woken.set()
 
