@@ -58,7 +58,9 @@ async def _start(config: Config, stack: AsyncExitStack, open_database: Callable[
     listener = stack.enter_context(bind(config.http))
     config = config.listening_on(listener.getsockname()[1])
     client = await stack.enter_async_context(AiohttpClient())
-    app = make_app(await open_services(config, database, client))
+    services = await open_services(config, database, client)
+    await stack.enter_async_context(services.dids.running())
+    app = make_app(services)
     await stack.enter_async_context(_accepting(app, listener, config.http))
     return config.url
 

@@ -1,4 +1,4 @@
-"""DID documents: did:web for every agent and account."""
+"""DIDs of agents and accounts: did:web documents, did:webvh histories, resolution."""
 
 from issuer.did.service import DIDService
 

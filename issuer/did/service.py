@@ -1,74 +1,185 @@
-"""The door to DID documents."""
+"""The door to DIDs: documents, histories, resolution, and keeping histories up to date."""
 
-from collections.abc import Sequence
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final, TypeVar
 
 from issuer.did import store
-from issuer.did.model import Document, account_document, agent_document
+from issuer.did.catching_up import catch_up, work_off
+from issuer.did.model import Describer, Facts, Subject, as_did_web, deactivated_document, did_web_text
+from issuer.did.resolution import Options, Resolution, ResolutionRefusedError, chosen_version, metadata, parse_did
+from issuer.did.update_keys import UpdateKeys
+from issuer.did.writing import HistoryWriter, is_deactivated, parse_entry
 from issuer.errors import NotFoundError
-from issuer.registry.state import State, effective
-from issuer.storage import Database
-from remit.errors import InvalidInputError
-from remit.ids import AccountName, AgentName, TrustDomain
+from issuer.keys.wrapping import SealedSecrets
+from issuer.registry.state import State
+from issuer.storage import Database, StorageError, Transaction
+from remit.errors import ConfigurationError
+from remit.ids import DID, AccountName
+from remit.webvh.entry import Document, LogEntry
+
+_log = logging.getLogger(__name__)
+_LOOK_SECONDS: Final = 1.0
+"""How often the background looks for changes; a read does not wait for it."""
+
+T = TypeVar("T")
 
 
 class DeactivatedError(NotFoundError):
-    """The subject was revoked: its DID is deactivated for good."""
+    """The subject was revoked: its DID is deactivated for good.
+
+    Attributes:
+        document: what is left of its document.
+    """
 
     default_code = "deactivated"
 
+    def __init__(self, document: Document) -> None:
+        super().__init__("this account or agent was revoked", hint="its DID is deactivated for good")
+        self.document = document
+
 
 class DIDService:
-    """The DID documents of one issuer."""
+    """The DIDs of one issuer."""
 
-    def __init__(self, database: Database, *, issuer: str, host: str, trust_domain: TrustDomain) -> None:
+    def __init__(
+        self, database: Database, sealed: SealedSecrets, describer: Describer, clock_ms: Callable[[], int]
+    ) -> None:
         """Describe what `database` has.
 
         Args:
-            database: the registry.
-            issuer: the public URL.
-            host: its host name, with its port if it has one.
-            trust_domain: of the agents' SPIFFE IDs.
+            database: the registry, and the histories.
+            sealed: holds the secret that update keys are derived from.
+            describer: writes the documents.
+            clock_ms: milliseconds since the epoch.
         """
         self._database = database
-        self._issuer = issuer
-        self._host = host
-        self._trust_domain = trust_domain
+        self._sealed = sealed
+        self._describer = describer
+        self._clock_ms = clock_ms
 
-    async def agent(self, account: str, path: str) -> Document:
-        """The document of an agent.
-
-        Raises:
-            NotFoundError: there is no such agent; `DeactivatedError` when it, an ancestor or its account was revoked.
-        """
-        try:
-            name = AgentName(account, path)
-            document = agent_document(name, self._host, self._trust_domain, self._issuer)
-        except InvalidInputError as error:
-            raise _not_found(error) from error
-        _require_living(await self._database.read(lambda tx: store.agent_states(tx, name)))
-        return document
-
-    async def account(self, account: str) -> Document:
-        """The document of an account.
+    async def document(self, subject: Subject) -> Document:
+        """The did:web document of an account or an agent, as it is now.
 
         Raises:
-            NotFoundError: there is no such account; `DeactivatedError` when it was revoked.
+            NotFoundError: there is none; `DeactivatedError` when it, an ancestor or its account was revoked.
         """
+        did_web_text(subject, self._describer.host)
+        entries, facts = await self._up_to_date(subject)
+        if facts.state is State.REVOKED:
+            raise DeactivatedError(deactivated_document(did_web_text(subject, self._describer.host)))
+        current = (await self._writer()).document(subject, facts, entries[-1])
+        return as_did_web(current, self._describer.host, subject)
+
+    async def history(self, subject: Subject) -> str:
+        """The did:webvh history of an account or an agent: `did.jsonl`. Of what was revoked it stays for ever.
+
+        Raises:
+            NotFoundError: there is no such account or agent; `DeactivatedError` when it was revoked before it had one.
+        """
+        web = did_web_text(subject, self._describer.host)
+        entries, _ = await self._up_to_date(subject)
+        if not entries:
+            raise DeactivatedError(deactivated_document(web))
+        return "".join(f"{entry.line()}\n" for entry in entries)
+
+    async def resolve(self, text: str, options: Options) -> Resolution:
+        """Resolve a DID of this issuer (W3C DID Resolution); of a did:webvh any version.
+
+        Raises:
+            ResolutionRefusedError: it cannot be; the error is the specification's.
+        """
+        did = parse_did(text, self._describer.host)
+        subject = did.agent or AccountName(did.account)
+        if did.scid is None and options != Options():
+            raise ResolutionRefusedError("invalidOptions", "only a did:webvh has versions")
         try:
-            name = AccountName.parse(account)
-            document = account_document(name.name, self._host, self._issuer)
-        except InvalidInputError as error:
-            raise _not_found(error) from error
-        _require_living(await self._database.read(lambda tx: store.account_states(tx, name.name)))
-        return document
+            entries, facts = await self._up_to_date(subject)
+        except NotFoundError as error:
+            raise ResolutionRefusedError("notFound", error.detail) from error
+        if did.scid is not None:
+            return _resolved_history(did, entries, options)
+        try:
+            document = await self.document(subject)
+        except DeactivatedError as error:
+            document = error.document
+        known = metadata(entries, len(entries) - 1, None) if entries else {}
+        return _result(document, known | {"deactivated": facts.state is State.REVOKED})
+
+    async def work_off(self) -> bool:
+        """Bring some histories up to date; returns whether there was anything that could be done.
+
+        Raises:
+            StorageError: the database failed.
+            ConfigurationError: see `HistoryWriter.check_committed`.
+        """
+        if not await self._database.read(lambda tx: store.first_changes(tx, 1)):
+            return False
+        writer = await self._writer()
+        return await self._database.transaction(lambda tx: work_off(tx, writer, self._now()))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep histories up to date in the background."""
+        task = asyncio.create_task(self._keep_up())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _keep_up(self) -> None:
+        while True:
+            try:
+                done = await self.work_off()
+            except (StorageError, ConfigurationError) as error:  # what waits is in the database
+                _log.warning("histories cannot be brought up to date: %s", error)
+                done = False
+            await asyncio.sleep(0 if done else _LOOK_SECONDS)
+
+    async def _up_to_date(self, subject: Subject) -> tuple[Sequence[LogEntry], Facts]:
+        """A history as far as the clock permits, begun if it has none; empty if the subject was revoked before."""
+        entries, facts = await self._database.read(lambda tx: _known(tx, subject))
+        if facts.state is State.REVOKED and (not entries or is_deactivated(entries[-1])):
+            return entries, facts
+        writer = await self._writer()
+        if (
+            entries
+            and facts.state is not State.REVOKED
+            and writer.document(subject, facts, entries[-1]) == entries[-1].state
+        ):
+            return entries, facts
+
+        async def work(tx: Transaction) -> tuple[Sequence[LogEntry], Facts]:
+            await catch_up(tx, writer, subject, self._now())
+            return await _known(tx, subject)
+
+        return await self._database.transaction(work)
+
+    async def _writer(self) -> HistoryWriter:
+        return HistoryWriter(self._describer, UpdateKeys(await self._sealed.get("webvh")))
+
+    def _now(self) -> int:
+        return self._clock_ms() // 1000
 
 
-def _require_living(states: Sequence[State]) -> None:
-    if not states:
+async def _known(tx: Transaction, subject: Subject) -> tuple[Sequence[LogEntry], Facts]:
+    facts = await store.read_facts(tx, subject)
+    if facts is None:
         raise NotFoundError("there is no such account or agent")
-    if effective(states) is State.REVOKED:
-        raise DeactivatedError("this account or agent was revoked", hint="its DID is deactivated for good")
+    return [parse_entry(line) for line in await store.history_lines(tx, subject)], facts
 
 
-def _not_found(error: InvalidInputError) -> NotFoundError:
-    return NotFoundError(f"there is no DID document here: {error.detail}", hint=error.hint)
+def _resolved_history(did: DID, entries: Sequence[LogEntry], options: Options) -> Resolution:
+    """Resolve a did:webvh from its history."""
+    if not entries or str(entries[-1].state["id"]) != str(did):
+        raise ResolutionRefusedError("notFound", "this is not the SCID of that account's or agent's history")
+    place = chosen_version(entries, options)
+    return _result(entries[place].state, metadata(entries, place, did.scid))
+
+
+def _result(document: Document, known: Document) -> Resolution:
+    return Resolution(document, known, {"contentType": "application/did"})

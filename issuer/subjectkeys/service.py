@@ -7,6 +7,7 @@ from attestors.base import Appraisal
 from issuer.attestation.service import use_up
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append
+from issuer.did.changes import note_keys
 from issuer.errors import UnauthenticatedError
 from issuer.issuance import store as issuances
 from issuer.issuance.entitlement import active_candidates
@@ -94,7 +95,7 @@ async def _register(tx: Transaction, wanted: Registration, caller: Caller, entry
     for key in replaced:
         await store.end_key(tx, key.jkt, KeyState.RETIRED, now)
     await store.insert_key(tx, wanted, entry.agent_id, caller.sidecar_id if held else None, now)
-    await store.note_change(tx, entry.agent, now)
+    await note_keys(tx, AgentName.parse(entry.agent), now)
     await append(tx, _record(wanted, caller, entry, [key.jkt for key in replaced], now_ms))
     return SubjectKey(
         jkt=wanted.jkt,

@@ -75,11 +75,6 @@ async def end_key(tx: Transaction, jkt: str, state: KeyState, now: int) -> None:
     )
 
 
-async def note_change(tx: Transaction, subject: str, now: int) -> None:
-    """Note that what a subject's DID document says has changed."""
-    await tx.execute("INSERT INTO did_changes (subject, at) VALUES ($1, $2)", subject, now)
-
-
 def _key(row: Row) -> SubjectKey:
     return SubjectKey(
         jkt=row["jkt"],

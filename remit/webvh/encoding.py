@@ -11,7 +11,6 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from remit.errors import InvalidInputError
-from remit.jose.encoding import JSONValue
 
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _VALUES: Final = {character: value for value, character in enumerate(_ALPHABET)}
@@ -43,14 +42,14 @@ def base58_decode(text: str) -> bytes:
     return b"\0" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
-def canonical(value: Mapping[str, JSONValue]) -> bytes:
+def canonical(value: Mapping[str, object]) -> bytes:
     """`value` in the JSON canonicalization scheme.
 
     Raises:
         InvalidInputError: it has a number that JSON readers would not agree on.
     """
     try:
-        return rfc8785.dumps(dict(value))
+        return rfc8785.dumps(dict(value))  # type: ignore[arg-type]  # it refuses by itself what JSON does not have
     except (rfc8785.CanonicalizationError, RecursionError) as error:
         raise InvalidInputError("the json has no canonical form") from error
 

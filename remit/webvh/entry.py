@@ -13,13 +13,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from remit.errors import InvalidInputError
-from remit.jose.encoding import JSONValue
 from remit.webvh.encoding import base58_decode, base58_encode, canonical, multihash, multikey, parse_multikey
 
 METHOD: Final = "did:webvh:1.0"
 SCID_PLACEHOLDER: Final = "{SCID}"
+_TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
-Document = dict[str, JSONValue]
+Document = dict[str, object]
 
 
 class LogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -35,9 +35,9 @@ class LogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
     version_id: str
     version_time: str
-    parameters: dict[str, JSONValue]
+    parameters: dict[str, object]
     state: Document
-    proof: list[dict[str, JSONValue]] = []
+    proof: list[dict[str, object]] = []
 
     @property
     def number(self) -> int:
@@ -53,9 +53,12 @@ class LogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
             InvalidInputError: not a time in UTC, in whole seconds.
         """
         try:
-            return int(datetime.strptime(self.version_time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+            at = int(datetime.strptime(self.version_time, _TIME_FORMAT).replace(tzinfo=UTC).timestamp())
         except ValueError as error:
             raise InvalidInputError("versionTime is not like 2025-01-31T23:59:59Z") from error
+        if time_text(at) != self.version_time:
+            raise InvalidInputError("versionTime has another form than 2025-01-31T23:59:59Z")
+        return at
 
     def unsigned(self) -> Document:
         """The entry without its proof, as JSON."""
@@ -77,13 +80,13 @@ class LogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 def time_text(at: int) -> str:
     """Unix seconds as a version time."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(at, UTC).strftime(_TIME_FORMAT)
 
 
 def sign_entry(entry: LogEntry, key: Ed25519PrivateKey) -> LogEntry:
     """`entry` with the one proof by `key`, an update key."""
     public = multikey(key.public_key())
-    options: dict[str, JSONValue] = {
+    options: dict[str, object] = {
         "type": "DataIntegrityProof",
         "cryptosuite": "eddsa-jcs-2022",
         "verificationMethod": f"did:key:{public}#{public}",
@@ -94,7 +97,7 @@ def sign_entry(entry: LogEntry, key: Ed25519PrivateKey) -> LogEntry:
     return msgspec.structs.replace(entry, proof=[options | {"proofValue": "z" + base58_encode(signature)}])
 
 
-def signer_of(entry: LogEntry, proof: dict[str, JSONValue]) -> str:
+def signer_of(entry: LogEntry, proof: dict[str, object]) -> str:
     """The multikey that made `proof`, which is verified (Data Integrity EdDSA Cryptosuites 1.0, section 3.3).
 
     Raises:

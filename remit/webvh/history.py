@@ -114,7 +114,7 @@ def verify_history(log: str, *, now: int, did: str | None = None) -> History:
 
 
 def _parsed(line: str) -> LogEntry:
-    content = line.encode()
+    content = line.encode("utf-8", "surrogatepass")  # what is no Unicode is refused as JSON is
     strict_json(content, max_bytes=MAX_LINE_BYTES)
     try:
         return _decode(content)

@@ -234,12 +234,15 @@ CREATE TABLE did_log (
     PRIMARY KEY (subject, version)
 );
 
--- Subjects whose document changed and whose history does not say so yet.
+-- What a history does not say yet. With `facts`: what the subject was at that time; without: everything at and below it is to be looked at.
 CREATE TABLE did_changes (
     id          INTEGER PRIMARY KEY,
     subject     TEXT    NOT NULL,
-    at          INTEGER NOT NULL
+    at          INTEGER NOT NULL,
+    facts       TEXT,                           -- JSON: state and keys
+    done_to     TEXT                            -- without facts: the last subject below that was looked at
 );
+CREATE INDEX did_changes_by_subject ON did_changes (subject, id);
 
 -- Evidence that may be used once (OIDC tokens by configuration).
 CREATE TABLE used_evidence (
