@@ -24,6 +24,7 @@ from remit.errors import (
 )
 from remit.ids import DID, SPIFFEID, AccountName, AgentName, SidecarName, TrustDomain
 from remit.limits import Interval, SpendLimit
+from remit.nonces import ProofNonces
 from remit.scope import SpendScope
 from remit.verifier import Verifier
 
@@ -41,6 +42,7 @@ __all__ = [
     "Identity",
     "Interval",
     "InvalidInputError",
+    "ProofNonces",
     "ProofRefusedError",
     "RefusedError",
     "RemitError",

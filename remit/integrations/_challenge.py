@@ -1,16 +1,18 @@
 """What every provider's middleware shares: reading a request's credential, and refusing in the words of HTTP.
 
-RFC 6750 (Bearer), RFC 9449 section 7 (DPoP), RFC 9457 (problem documents). No framework is known here.
+RFC 6750 (Bearer), RFC 9449 sections 7 to 9 (DPoP), RFC 9457 (problem documents). No framework is known here.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
+from time import time
 from typing import Final, Protocol
 
 import msgspec
 
 from remit.credential import Credential
+from remit.dpop import NonceCheck
 from remit.errors import (
     ConfigurationError,
     ProofRefusedError,
@@ -19,6 +21,7 @@ from remit.errors import (
     StaleError,
 )
 from remit.jose import ALGORITHMS
+from remit.nonces import ProofNonces
 
 ENVIRON_KEY: Final = "remit.credential"
 """Under this name a request carries its credential, in every framework."""
@@ -32,7 +35,13 @@ class TokenVerifier(Protocol):
     """What a middleware needs of a verifier; `remit.Verifier` is one."""
 
     def verify(
-        self, token: str, *, proof: str | None = None, method: str | None = None, url: str | None = None
+        self,
+        token: str,
+        *,
+        proof: str | None = None,
+        method: str | None = None,
+        url: str | None = None,
+        nonce_check: NonceCheck | None = None,
     ) -> Credential:
         """The credential of an accepted token; raises `RefusedError`."""
 
@@ -54,7 +63,15 @@ class Refusal(msgspec.Struct, frozen=True):
 class Guard:
     """Decides about one request; the middlewares only translate to and from their frameworks."""
 
-    def __init__(self, verifier: TokenVerifier, *, public_url: str | None, exempt: Iterable[str]) -> None:
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        *,
+        public_url: str | None,
+        exempt: Iterable[str],
+        nonces: ProofNonces | None = None,
+        clock: Callable[[], float] = time,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -62,6 +79,8 @@ class Guard:
             public_url: the URL under which clients reach this application; what a proof's `htu` is compared with. Without it,
                 tokens that are bound to a key are refused.
             exempt: the exact paths that need no credential.
+            nonces: gives the nonces that proofs must carry; None: they need none.
+            clock: the time in unix seconds.
 
         Raises:
             ConfigurationError: `public_url` is not an http(s) URL, or `exempt` is one string instead of several.
@@ -73,6 +92,8 @@ class Guard:
         self._verifier = verifier
         self._public_url = None if public_url is None else public_url.rstrip("/")
         self._exempt = frozenset(exempt)
+        self._nonces = nonces
+        self._clock = clock
 
     def exempts(self, path: str) -> bool:
         """Whether requests for `path` need no credential."""
@@ -97,11 +118,22 @@ class Guard:
         if len(proofs) != 1:
             raise ProofRefusedError("the request needs exactly one DPoP header")
         url = None if self._public_url is None else self._public_url + raw_path
-        return self._verifier.verify(token, proof=proofs[0], method=method, url=url)
+        if self._nonces is None:
+            return self._verifier.verify(token, proof=proofs[0], method=method, url=url)
+        return self._verifier.verify(token, proof=proofs[0], method=method, url=url, nonce_check=self._accepts)
+
+    def refusal(self, error: RefusedError) -> Refusal:
+        """What to answer to a request that `error` stopped: with a nonce, where one is asked for and this one was not good."""
+        if self._nonces is None or error.code != "use_dpop_nonce":
+            return refusal_of(error)
+        return refusal_of(error, ("DPoP-Nonce", self._nonces.current(int(self._clock()))))
+
+    def _accepts(self, nonce: str | None) -> bool:
+        return self._nonces is None or self._nonces.accepts(nonce, int(self._clock()))
 
 
-def refusal_of(error: RefusedError) -> Refusal:
-    """What to answer to a request that `error` stopped."""
+def refusal_of(error: RefusedError, *more: tuple[str, str]) -> Refusal:
+    """What to answer to a request that `error` stopped, with `more` headers."""
     status, oauth_error = _classify(error)
     problem = {
         "type": f"urn:remit:problem:{error.code}",
@@ -116,6 +148,7 @@ def refusal_of(error: RefusedError) -> Refusal:
         ("Content-Type", "application/problem+json"),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
+        *more,
     ]
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append(("Retry-After", "1"))

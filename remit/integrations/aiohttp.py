@@ -21,7 +21,8 @@ from aiohttp import web
 
 from remit.credential import Credential
 from remit.errors import RefusedError, ScopeRefusedError
-from remit.integrations._challenge import ENVIRON_KEY, Guard, TokenVerifier, refusal_of
+from remit.integrations._challenge import ENVIRON_KEY, Guard, Refusal, TokenVerifier
+from remit.nonces import ProofNonces
 
 CREDENTIAL: Final = web.RequestKey(ENVIRON_KEY, Credential)
 
@@ -29,18 +30,25 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Middleware = Callable[[web.Request, _Handler], Awaitable[web.StreamResponse]]
 
 
-def middleware(verifier: TokenVerifier, *, public_url: str | None = None, exempt: Iterable[str] = ()) -> _Middleware:
+def middleware(
+    verifier: TokenVerifier,
+    *,
+    public_url: str | None = None,
+    exempt: Iterable[str] = (),
+    nonces: ProofNonces | None = None,
+) -> _Middleware:
     """Make the middleware.
 
     Args:
         verifier: accepts or refuses tokens; the application enters and leaves it.
         public_url: the URL under which clients reach this application; without it, tokens bound to a key are refused.
         exempt: the exact paths that need no credential.
+        nonces: gives the nonces that proofs must carry (RFC 9449 section 9); one object, or one key, for all who serve this URL.
 
     Raises:
         ConfigurationError: `public_url` or `exempt` is not what it should be.
     """
-    guard = Guard(verifier, public_url=public_url, exempt=exempt)
+    guard = Guard(verifier, public_url=public_url, exempt=exempt, nonces=nonces)
 
     @web.middleware
     async def admit(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -55,17 +63,16 @@ def middleware(verifier: TokenVerifier, *, public_url: str | None = None, exempt
                 headers.getall("DPoP", ()),
             )
         except RefusedError as error:
-            return _response(error)
+            return _response(guard.refusal(error))
         try:
             return await handler(request)
         except ScopeRefusedError as error:
-            return _response(error)
+            return _response(guard.refusal(error))
 
     return admit
 
 
-def _response(error: RefusedError) -> web.Response:
-    refusal = refusal_of(error)
+def _response(refusal: Refusal) -> web.Response:
     response = web.Response(status=refusal.status, body=refusal.body)
     response.headers.popall("Content-Type", None)
     for name, value in refusal.headers:

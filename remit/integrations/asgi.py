@@ -20,7 +20,8 @@ from typing import Any
 from urllib.parse import quote
 
 from remit.errors import RefusedError, ScopeRefusedError
-from remit.integrations._challenge import ENVIRON_KEY, Guard, Refusal, TokenVerifier, refusal_of
+from remit.integrations._challenge import ENVIRON_KEY, Guard, Refusal, TokenVerifier
+from remit.nonces import ProofNonces
 
 Scope = MutableMapping[str, Any]  # ASGI's own types: a connection scope and messages of mixed values
 Message = MutableMapping[str, Any]
@@ -35,7 +36,13 @@ class RemitMiddleware:
     """Lets only verified requests and WebSocket handshakes through to `app`."""
 
     def __init__(
-        self, app: Application, verifier: TokenVerifier, *, public_url: str | None = None, exempt: Iterable[str] = ()
+        self,
+        app: Application,
+        verifier: TokenVerifier,
+        *,
+        public_url: str | None = None,
+        exempt: Iterable[str] = (),
+        nonces: ProofNonces | None = None,
     ) -> None:
         """Wrap `app`.
 
@@ -44,12 +51,13 @@ class RemitMiddleware:
             verifier: accepts or refuses tokens; the application's lifespan enters and leaves it.
             public_url: the URL under which clients reach the application; without it, tokens bound to a key are refused.
             exempt: the exact paths that need no credential.
+            nonces: gives the nonces that proofs must carry (RFC 9449 section 9); one object, or one key, for all who serve this URL.
 
         Raises:
             ConfigurationError: `public_url` or `exempt` is not what it should be.
         """
         self._app = app
-        self._guard = Guard(verifier, public_url=public_url, exempt=exempt)
+        self._guard = Guard(verifier, public_url=public_url, exempt=exempt, nonces=nonces)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection (ASGI 3.0)."""
@@ -70,7 +78,7 @@ class RemitMiddleware:
                     _values(scope, b"dpop"),
                 )
             except RefusedError as error:
-                await _refuse(refusal_of(error), scope, receive, send)
+                await _refuse(self._guard.refusal(error), scope, receive, send)
                 return
         outgoing = _Watched(send)
         try:
@@ -78,7 +86,7 @@ class RemitMiddleware:
         except ScopeRefusedError as error:
             if outgoing.started or scope["type"] != "http":
                 raise
-            await _refuse(refusal_of(error), scope, receive, send)
+            await _refuse(self._guard.refusal(error), scope, receive, send)
 
 
 class _Watched:

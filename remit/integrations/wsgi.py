@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import quote
 
 from remit.errors import RefusedError, ScopeRefusedError
-from remit.integrations._challenge import ENVIRON_KEY, Guard, TokenVerifier, refusal_of
+from remit.integrations._challenge import ENVIRON_KEY, Guard, Refusal, TokenVerifier
+from remit.nonces import ProofNonces
 
 Environ = dict[str, Any]  # PEP 3333: values of mixed types
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
@@ -28,7 +29,13 @@ class RemitMiddleware:
     """Lets only verified requests through to `app`."""
 
     def __init__(
-        self, app: Application, verifier: TokenVerifier, *, public_url: str | None = None, exempt: Iterable[str] = ()
+        self,
+        app: Application,
+        verifier: TokenVerifier,
+        *,
+        public_url: str | None = None,
+        exempt: Iterable[str] = (),
+        nonces: ProofNonces | None = None,
     ) -> None:
         """Wrap `app`.
 
@@ -37,12 +44,13 @@ class RemitMiddleware:
             verifier: accepts or refuses tokens; the program enters and leaves it.
             public_url: the URL under which clients reach the application; without it, tokens bound to a key are refused.
             exempt: the exact paths that need no credential.
+            nonces: gives the nonces that proofs must carry (RFC 9449 section 9); one object, or one key, for all who serve this URL.
 
         Raises:
             ConfigurationError: `public_url` or `exempt` is not what it should be.
         """
         self._app = app
-        self._guard = Guard(verifier, public_url=public_url, exempt=exempt)
+        self._guard = Guard(verifier, public_url=public_url, exempt=exempt, nonces=nonces)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request (PEP 3333)."""
@@ -57,15 +65,14 @@ class RemitMiddleware:
                 _values(environ, "HTTP_DPOP"),
             )
         except RefusedError as error:
-            return _refuse(error, start_response)
+            return _refuse(self._guard.refusal(error), start_response)
         try:
             return self._app(environ, start_response)
         except ScopeRefusedError as error:
-            return _refuse(error, start_response)
+            return _refuse(self._guard.refusal(error), start_response)
 
 
-def _refuse(error: RefusedError, start_response: StartResponse) -> Iterable[bytes]:
-    refusal = refusal_of(error)
+def _refuse(refusal: Refusal, start_response: StartResponse) -> Iterable[bytes]:
     start_response(f"{refusal.status} {HTTPStatus(refusal.status).phrase}", list(refusal.headers))
     return [refusal.body]
 

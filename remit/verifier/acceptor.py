@@ -5,6 +5,7 @@ from time import CLOCK_BOOTTIME, clock_gettime, time
 from typing import Final
 
 from remit.credential import Credential
+from remit.dpop import NonceCheck
 from remit.errors import ConfigurationError, TokenInvalidError
 from remit.replay import ReplayCache
 from remit.verifier.core import Presented, Rules, check_now, check_possession, verify_token
@@ -33,7 +34,13 @@ class Acceptor:
         self._outcomes = Outcomes(None, _REMEMBERED_TOKENS)
 
     def verify(
-        self, token: str, *, proof: str | None = None, method: str | None = None, url: str | None = None
+        self,
+        token: str,
+        *,
+        proof: str | None = None,
+        method: str | None = None,
+        url: str | None = None,
+        nonce_check: NonceCheck | None = None,
     ) -> Credential:
         """Accept a token, or raise.
 
@@ -42,6 +49,7 @@ class Acceptor:
             proof: the request's only `DPoP` header (RFC 9449); required exactly when the token is bound to a key.
             method: the request's HTTP method, with `proof`.
             url: the request's URL as this API publishes it, never made from `Host`, with `proof`.
+            nonce_check: says whether the proof's nonce (None: it has none) is one that this API gave out; by default none is needed.
 
         Raises:
             RefusedError: it is not accepted. `TokenInvalidError`, `TokenExpiredError`, `RevokedError`, `SuspendedError`,
@@ -66,9 +74,10 @@ class Acceptor:
                     return credential
         except (LookupError, TypeError):  # its list is gone, or it is no text
             pass
-        return self._verify(token, proof, method, url)
+        return self._verify(Presented(token, proof, method, url, nonce_check))
 
-    def _verify(self, token: str, proof: str | None, method: str | None, url: str | None) -> Credential:
+    def _verify(self, presented: Presented) -> Credential:
+        token = presented.token
         snapshot = self.watch.loaded()
         outcomes = self._outcomes
         if outcomes.epoch is not snapshot.epoch:
@@ -85,8 +94,8 @@ class Acceptor:
                 self.watch.nudge()
             raise
         credential = accepted[0]
-        if credential.key_thumbprint is not None or proof is not None:
-            self._use_proof(credential, Presented(token, proof, method, url), int(now.wall))
+        if credential.key_thumbprint is not None or presented.proof is not None:
+            self._use_proof(credential, presented, int(now.wall))
         return credential
 
     def _use_proof(self, credential: Credential, presented: Presented, now: int) -> None:

@@ -26,7 +26,7 @@ from cryptography.exceptions import InvalidSignature
 from msgspec import UNSET, UnsetType
 
 from remit.credential import Credential, StatusReference
-from remit.dpop import Proof, verify_proof
+from remit.dpop import NonceCheck, Proof, verify_proof
 from remit.errors import (
     InvalidInputError,
     ProofRefusedError,
@@ -80,12 +80,14 @@ class Presented(NamedTuple):
         proof: the `DPoP` header.
         method: the request's method.
         url: the request's URL as the server publishes it.
+        nonce_check: what the proof's nonce must pass, where the server asks for one.
     """
 
     token: str
     proof: str | None
     method: str | None
     url: str | None
+    nonce_check: NonceCheck | None = None
 
 
 def verify_token(token: object, snapshot: Snapshot, rules: Rules) -> Accepted:
@@ -135,11 +137,13 @@ def check_possession(credential: Credential, presented: Presented, now: int, lee
     """
     if credential.key_thumbprint is None:
         raise ProofRefusedError("a proof came with a token that is bound to no key", hint="send it as Bearer")
-    token, proof, method, url = presented
+    token, proof, method, url, nonce_check = presented
     if type(proof) is not str or method is None or url is None:
         hint = "send a DPoP header, and pass proof=, method= and url="
         raise ProofRefusedError("the token is bound to a key and no proof came with it", hint=hint)
-    shown = verify_proof(proof, method=method, url=url, now=now, access_token=token, leeway=leeway)
+    shown = verify_proof(
+        proof, method=method, url=url, now=now, access_token=token, nonce_check=nonce_check, leeway=leeway
+    )
     if shown.jkt != credential.key_thumbprint:
         raise ProofRefusedError("the proof is by another key than the token's")
     return shown

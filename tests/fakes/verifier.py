@@ -1,6 +1,7 @@
 """A verifier that accepts what a test tells it to, and remembers what it was asked."""
 
 from remit.credential import Credential
+from remit.dpop import NonceCheck
 from remit.errors import RefusedError, TokenInvalidError
 
 
@@ -13,7 +14,13 @@ class FakeVerifier:
         self.asked: list[tuple[str, str | None, str | None, str | None]] = []
 
     def verify(
-        self, token: str, *, proof: str | None = None, method: str | None = None, url: str | None = None
+        self,
+        token: str,
+        *,
+        proof: str | None = None,
+        method: str | None = None,
+        url: str | None = None,
+        nonce_check: NonceCheck | None = None,
     ) -> Credential:
         """Answer as a verifier does."""
         self.asked.append((token, proof, method, url))

@@ -15,6 +15,7 @@ NAMES = [
     "Identity",
     "Interval",
     "InvalidInputError",
+    "ProofNonces",
     "ProofRefusedError",
     "RefusedError",
     "RemitError",
