@@ -220,7 +220,7 @@ class DID(msgspec.Struct, frozen=True, gc=False):
         Raises:
             InvalidInputError: it is not the DID of an account or an agent.
         """
-        scid = None
+        scid: str | None = None
         match _bounded(text, "DID").split(":"):
             case ["did", "web", host, "account", account, *rest]:
                 pass
