@@ -16,9 +16,11 @@ from issuer.services import Services
 from remit.errors import InvalidInputError
 from remit.ids import AccountName, AgentName
 
+DID_RESOLUTION: Final = "application/did-resolution"
+"""The media type of a DID resolution result."""
+
 _DID_JSON: Final = "application/did+json"
 _JSON_LINES: Final = "text/jsonl"
-_RESULT: Final = "application/did-resolution"
 _DOCUMENTS: Final = ("application/did", _DID_JSON, "application/did+ld+json")
 _CACHE: Final = "public, max-age=60"
 _STATUS: Final = {
@@ -50,9 +52,9 @@ def routes(services: Services) -> Iterable[web.RouteDef]:
             media_type = _wanted(request.headers.get("Accept", "*/*"))
             found = await services.dids.resolve(_did(request), _options(request))
         except ResolutionRefusedError as error:
-            return answer(refusal(error).as_json(), _STATUS[error.error], media_type=_RESULT)
+            return answer(refusal(error).as_json(), _STATUS[error.error], media_type=DID_RESOLUTION)
         status = 410 if found.deactivated else 200
-        body = found.as_json() if media_type == _RESULT else found.document
+        body = found.as_json() if media_type == DID_RESOLUTION else found.document
         return answer(body, status, cache=NO_STORE if status == 410 else _CACHE, media_type=media_type)
 
     return [
@@ -92,10 +94,10 @@ def _wanted(accept: str) -> str:
     ranges = sorted((_range(part) for part in accept.split(",")), key=lambda found: -found[1])
     for wanted, quality in ranges:
         if quality > 0:
-            for ours in (_RESULT, *_DOCUMENTS):
+            for ours in (DID_RESOLUTION, *_DOCUMENTS):
                 if wanted in (ours, "*/*", "application/*"):
                     return ours
-    raise ResolutionRefusedError("representationNotSupported", f"there are {_RESULT} and {', '.join(_DOCUMENTS)}")
+    raise ResolutionRefusedError("representationNotSupported", f"there are {DID_RESOLUTION} and {', '.join(_DOCUMENTS)}")
 
 
 def _range(part: str) -> tuple[str, float]:

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from issuer.http.did import DID_RESOLUTION
 from issuer.http.openapi.document import OPERATIONS
 from issuer.http.openapi.model import Access, Operation
 from remit.dpop import create_proof
@@ -125,6 +126,8 @@ class Ground:
 
 def check_refusal(answer: Answer, operation: Operation | None = None, *, code: str | None = None) -> str:
     """`answer` is a refusal in its proper form, and says nothing that it should not; returns the code."""
+    if answer.media_type == DID_RESOLUTION:
+        return _check_unresolved(answer)
     oauth = operation is not None and operation.form
     assert 400 <= answer.status < 500, (answer.status, answer.body[:200])
     if operation is not None:
@@ -142,6 +145,15 @@ def check_refusal(answer: Answer, operation: Operation | None = None, *, code: s
     assert "Traceback" not in answer.body.decode()
     assert code in (None, said["code"]), said
     return str(said["code"])
+
+
+def _check_unresolved(answer: Answer) -> str:
+    """`answer` says that a DID was not resolved, in the form of DID Resolution; returns the specification's word."""
+    said = answer.json()
+    assert answer.status in (400, 404, 406), answer
+    assert (said["didDocument"], said["didDocumentMetadata"]) == (None, {})
+    assert SECRET not in answer.body.decode()
+    return str(said["didResolutionMetadata"]["error"])
 
 
 def check_log(issuer: IssuerProcess, *, folder: Path | None = None) -> None:
