@@ -59,6 +59,12 @@ async def history_lines(tx: Transaction, subject: Subject) -> list[str]:
     return [row["entry"] for row in rows]
 
 
+async def scid_of(tx: Transaction, subject: str) -> str | None:
+    """The SCID of a subject's history; None when it has not begun."""
+    row = await tx.fetch_row("SELECT entry FROM did_log WHERE subject = $1 AND version = 1", subject)
+    return None if row is None else str(parse_entry(row["entry"]).parameters["scid"])
+
+
 async def append_entry(tx: Transaction, subject: Subject, entry: LogEntry) -> None:
     """Write the next entry of a history."""
     await tx.execute(
