@@ -21,10 +21,12 @@ from sidecar.admission import Admission
 from sidecar.batching import Batcher
 from sidecar.bundles import Bundles
 from sidecar.cache import AnswerCache, Replies
+from sidecar.completion import Completion
 from sidecar.config import SidecarConfig
 from sidecar.connection import connections
 from sidecar.enrolment import Enrolment
-from sidecar.errors import IssuerRefusedError
+from sidecar.errors import ExpelledError, IssuerRefusedError
+from sidecar.exchange import Exchange
 from sidecar.http_api import HTTPAPI, encode_token
 from sidecar.identity import Identities
 from sidecar.issue import IssuedToken, TokenRequest
@@ -35,6 +37,8 @@ from sidecar.peer import Callers
 from sidecar.shares import Bounds, Shares, raise_descriptor_limit
 from sidecar.sockets import BACKLOG, ServedSocket
 from sidecar.state import Membership, StateDir
+from sidecar.streams import Streams
+from sidecar.tasks import Tasks
 from sidecar.tokens import Tokens
 from sidecar.trust import Trust
 from sidecar.upstream import IssuerClient
@@ -63,21 +67,29 @@ class Sidecar:
         self._enrolment = Enrolment(self._client, self._state, join_token=join_token, name=config.name)
         self._metrics = Metrics()
         self._bundles = Bundles()
-        self._trust = Trust(config.issuer, self._bundles.update, poll_seconds=config.status_poll_seconds, tls=tls)
-        executables = ExecutableReader()
-        self._lanes = Lanes()
-        bounds = Bounds.of(raise_descriptor_limit())
-        self._admission = Admission(Shares(bounds.connections), self._metrics.refused.inc)
-        self._launches = Launches(executables, self._lanes, Shares(bounds.launches))
-        self._callers = Callers(executables, self._launches, self._lanes)
-        self._batcher = Batcher(lambda body: self._post("/v1/issue", body), self._metrics.batches.observe)
+        self._trust = Trust(
+            config.issuer, self._bundles.update, self._changed, poll_seconds=config.status_poll_seconds, tls=tls
+        )
+        self._batcher = Batcher(partial(self._post, "/v1/issue"), self._metrics.batches.observe)
         self._tokens = Tokens(
             self._batcher,
+            Exchange(config.issuer, self._client.post_form),
             AnswerCache(config.cache_size),
             self._trust,
             encode=_encode,
         )
-
+        self._identities = Identities(partial(self._post, "/v1/attest/workload"), lambda: self.membership)
+        self._completion = Completion(partial(self._post, "/v1/tasks/complete"), self._tokens)
+        self._tasks = Tasks(self._state.remember_tasks, self._identities.of_all, self._completion.complete)
+        self._kept_tasks = self._state.tasks()
+        executables = ExecutableReader()
+        self._lanes = Lanes()
+        bounds = Bounds.of(raise_descriptor_limit())
+        self._admission = Admission(Shares(bounds.connections), self._metrics.refused.inc)
+        self._launches = Launches(executables, self._lanes, Shares(bounds.launches), self._tasks.open)
+        self._callers = Callers(executables, self._launches, self._lanes)
+        self._streams = Streams(self._callers.of, self._identities)
+        self._show_sizes()
         self._tidied: list[Callable[[], None]] = [self._callers.sweep, self._tokens.tidy]
 
     @property
@@ -125,13 +137,22 @@ class Sidecar:
         self._stack.push_async_callback(self._trust.close)
         self._stack.push_async_callback(self._batcher.close)
         self._stack.push_async_callback(self._tokens.close)
+        self._stack.push_async_callback(self._tasks.close)
+        self._tasks.resume(self._kept_tasks)
         await self._serve_http(remit)
         await self._serve_workload_api(workload)
-        for work in (self._tidy(), self._trust.follow()):
+        for work in (self._tidy(), self._trust.follow(), self._streams.follow()):
             self._stack.callback(asyncio.create_task(work).cancel)
 
     async def _serve_workload_api(self, served: ServedSocket) -> None:
-        service = WorkloadAPI(self._callers, self._tokens, self._bundles, self._trust, self._metrics)
+        service = WorkloadAPI(
+            self._callers,
+            tokens=self._tokens,
+            bundles=self._bundles,
+            streams=self._streams,
+            validator=self._trust,
+            metrics=self._metrics,
+        )
         server = GRPCServer(service, PassThrough(), self._admission.gate)
         self._tidied.append(partial(server.end_idle, _IDLE_SECONDS))
         await server.start(sock=served.socket, backlog=BACKLOG)
@@ -146,8 +167,15 @@ class Sidecar:
         self._stack.push_async_callback(stop)
 
     async def _serve_http(self, served: ServedSocket) -> None:
-        identities = Identities(lambda body: self._post("/v1/attest/workload", body), lambda: self.membership)
-        api = HTTPAPI(self._callers, self._tokens, identities, self._launches, self._metrics)
+        api = HTTPAPI(
+            self._callers,
+            tokens=self._tokens,
+            identities=self._identities,
+            launches=self._launches,
+            tasks=self._tasks,
+            completion=self._completion,
+            metrics=self._metrics,
+        )
         runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
@@ -159,27 +187,41 @@ class Sidecar:
         self._stack.callback(accepting.close)
 
     async def _post(self, path: str, body: bytes) -> bytes:
-        """POST to the issuer; being enrolled no more is told to workloads as unavailable, and empties the cache."""
+        """POST to the issuer; being enrolled no more is told to workloads as unavailable, empties the cache and ends streams."""
         try:
             return await self._enrolment.post(path, body)
         except RemitError as error:
             if not _means_expelled(error):
                 raise
-            self._tokens.drop_all()
-            _log.error("the issuer refuses this sidecar", code=error.code, detail=error.detail, hint=error.hint)
-            raise UnavailableError(
+            expelled = ExpelledError(
                 "the issuer does not accept this sidecar", code=error.code, hint="see the sidecar's log"
-            ) from error
+            )
+            self._tokens.drop_all()
+            self._streams.end_all(expelled)
+            _log.error("the issuer refuses this sidecar", code=error.code, detail=error.detail, hint=error.hint)
+            raise expelled from error
+
+    def _changed(self) -> None:
+        """A status or a key has changed: what that ended is gone before anything else is answered."""
+        dropped = self._tokens.drop_withdrawn()
+        if dropped:
+            _log.info("dropped what was withdrawn", answers=dropped)
+        self._streams.changed(here=dropped > 0)
+
+    def _show_sizes(self) -> None:
+        """Let the metrics look whenever they are read."""
+        self._metrics.connections.set_function(lambda: len(self._callers))
+        self._metrics.launches.set_function(lambda: len(self._launches))
+        self._metrics.tasks.set_function(lambda: len(self._tasks))
+        self._metrics.streams.set_function(lambda: len(self._streams))
+        self._metrics.cached.set_function(lambda: len(self._tokens))
+        self._metrics.issuer_up.set_function(lambda: not self._client.circuit.is_open)
 
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(_TIDY_SECONDS)
             for tidy in self._tidied:
                 tidy()
-            self._metrics.connections.set(len(self._callers))
-            self._metrics.launches.set(len(self._launches))
-            self._metrics.cached.set(len(self._tokens))
-            self._metrics.issuer_up.set(not self._client.circuit.is_open)
 
 
 def _encode(request: TokenRequest, tokens: tuple[IssuedToken, ...]) -> Replies:

@@ -6,9 +6,38 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from remit.bundle import Bundle
-from remit.errors import UnavailableError
+from remit.errors import RemitError, UnavailableError
 from remit.ids import TrustDomain
 from remit.jose import public_jwk
+
+
+class Watch:
+    """One stream's interest in the bundle, until it is ended."""
+
+    def __init__(self) -> None:
+        self._woken = asyncio.Event()
+        self._error: RemitError | None = None
+
+    def wake(self) -> None:
+        """Say that there is something new."""
+        self._woken.set()
+
+    def end(self, error: RemitError) -> None:
+        """End it with `error`; the first one counts."""
+        self._error = self._error or error
+        self._woken.set()
+
+    async def wait(self) -> None:
+        """Return when something is new; raise what it was ended with."""
+        self.check()
+        await self._woken.wait()
+        self._woken.clear()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what it was ended with, if it was."""
+        if self._error is not None:
+            raise self._error
 
 
 class Bundles:
@@ -21,7 +50,7 @@ class Bundles:
     def __init__(self) -> None:
         self.trust_domain: TrustDomain | None = None
         self._jwks = b""
-        self._changed = asyncio.Event()
+        self._watches: set[Watch] = set()
         self._closed = False
 
     def update(self, bundle: Bundle) -> None:
@@ -29,30 +58,37 @@ class Bundles:
         jwks = jwks_of(bundle)
         if jwks != self._jwks:
             self.trust_domain, self._jwks = bundle.trust_domain, jwks
-            self._announce()
+            for watch in self._watches:
+                watch.wake()
 
-    async def watch(self) -> AsyncIterator[tuple[TrustDomain, bytes]]:
-        """The trust domain and its JWK Set: the current state, and each later one, for ever.
+    async def states(self, watch: Watch) -> AsyncIterator[tuple[TrustDomain, bytes]]:
+        """The trust domain and its JWK Set: the current state, and each later one, until `watch` is ended.
 
         Raises:
             UnavailableError: nothing is loaded yet, or the sidecar is shutting down.
+            RemitError: what `watch` was ended with.
         """
-        while not self._closed:
-            if self.trust_domain is None:
-                raise UnavailableError("the bundle is not loaded yet", hint="try again with a backoff")
-            changed = self._changed
-            yield self.trust_domain, self._jwks
-            await changed.wait()
-        raise UnavailableError("the sidecar is shutting down", hint="connect again")
+        self._watches.add(watch)
+        try:
+            while True:
+                watch.check()
+                yield self._state()
+                await watch.wait()
+        finally:
+            self._watches.discard(watch)
 
     def close(self) -> None:
         """End every watch."""
         self._closed = True
-        self._announce()
+        for watch in self._watches:
+            watch.wake()
 
-    def _announce(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+    def _state(self) -> tuple[TrustDomain, bytes]:
+        if self._closed:
+            raise UnavailableError("the sidecar is shutting down", hint="connect again")
+        if self.trust_domain is None:
+            raise UnavailableError("the bundle is not loaded yet", hint="try again with a backoff")
+        return self.trust_domain, self._jwks
 
 
 def jwks_of(bundle: Bundle) -> bytes:

@@ -5,6 +5,7 @@ is set nor one that differs from the issuer's makes a token look fresher than it
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -13,12 +14,25 @@ from sidecar.issue import IssuedToken, TokenRequest
 LATE_FRACTION = 0.9
 """After this part of its life an answer is no longer given while a newer one can be had."""
 
-Key = tuple[bytes, str, str | None, str | None, bytes | None]
+Key = tuple[bytes, str, str | None, str | None, bytes | None, str | None, int | None, bytes | None]
 
 
 def key_of(digest: bytes, request: TokenRequest) -> Key:
-    """What makes two requests the same: everything but the reason, which changes no token."""
-    return digest, request.audience, request.agent, request.task, request.scope
+    """What makes two requests the same: everything but the reason and the task's life, which change no token.
+
+    A person's token is in it by its digest only.
+    """
+    person = request.on_behalf_of.digest if request.on_behalf_of is not None else None
+    return (
+        digest,
+        request.audience,
+        request.agent,
+        request.task,
+        request.scope,
+        request.sub_agent,
+        request.ttl_seconds,
+        person,
+    )
 
 
 class StatusEntry(Struct, frozen=True):
@@ -46,6 +60,7 @@ class Answer(Struct, frozen=True):
     Attributes:
         tokens: at least one, the most specific entry's first.
         statuses: one for each token.
+        kids: the names of the keys that signed them.
         replies: the encoded answers; the same key asks for the same bytes.
         renew_at: half of its life.
         late_at: see `LATE_FRACTION`.
@@ -54,6 +69,7 @@ class Answer(Struct, frozen=True):
 
     tokens: tuple[IssuedToken, ...]
     statuses: tuple[StatusEntry, ...]
+    kids: tuple[str, ...]
     replies: Replies
     renew_at: float
     late_at: float
@@ -92,10 +108,12 @@ class AnswerCache:
         """Forget one answer."""
         self._answers.pop(key, None)
 
-    def drop_expired(self, now: float) -> None:
-        """Forget what has expired."""
-        for key in [key for key, answer in self._answers.items() if now >= answer.expires_at]:
+    def drop_where(self, is_bad: Callable[[Answer], bool]) -> int:
+        """Forget every answer that is bad; how many those were."""
+        bad = [key for key, answer in self._answers.items() if is_bad(answer)]
+        for key in bad:
             del self._answers[key]
+        return len(bad)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -2,7 +2,8 @@
 
     RemitError
     ├── UnavailableError
-    │   └── OverloadedError        more is waiting than will be answered in time
+    │   ├── OverloadedError        more is waiting than will be answered in time
+    │   └── ExpelledError          the issuer does not accept this sidecar any more
     └── RefusedError
         └── IssuerRefusedError     the issuer said no, with its own stable code
 
@@ -16,6 +17,10 @@ class OverloadedError(UnavailableError):
     """More requests wait than will be answered in time; try again with a backoff."""
 
     default_code = "overloaded"
+
+
+class ExpelledError(UnavailableError):
+    """The issuer takes no session and no key of this sidecar; `code` is the issuer's. It has to join again."""
 
 
 class IssuerRefusedError(RefusedError):

@@ -1,5 +1,8 @@
 """`/v1/issue`: what is asked of the issuer for a workload, and what comes back."""
 
+import hashlib
+from typing import Self
+
 import msgspec
 from msgspec import Struct
 
@@ -7,6 +10,26 @@ from remit.errors import RemitError, UnavailableError
 from sidecar.errors import IssuerRefusedError
 from sidecar.evidence import Evidence
 from sidecar.upstream import Problem
+
+
+class PersonToken(Struct, frozen=True):
+    """The OIDC token of the person on whose behalf an agent acts; its `repr` leaves the token itself out.
+
+    Attributes:
+        text: the token, for the issuer.
+        digest: SHA-256 of it, which stands for it where answers are told apart.
+    """
+
+    text: str
+    digest: bytes
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Take the token that a workload sent."""
+        return cls(text, hashlib.sha256(text.encode()).digest())
+
+    def __repr__(self) -> str:
+        return "PersonToken(…)"
 
 
 class TokenRequest(Struct, frozen=True):
@@ -18,6 +41,10 @@ class TokenRequest(Struct, frozen=True):
         task: the task that the token is for.
         scope: `authorization_details` as JSON (RFC 9396); None leaves the grant's scope as it is.
         reason: why, in the agent's own words; it goes to the audit log and makes no other token.
+        task_ttl_seconds: how long the task may last, if this request opens it.
+        on_behalf_of: the person that the agent acts for.
+        sub_agent: whom the agent delegates to, relative to it: `reader`, or `reader/sub/x`; None: the token is the agent's own.
+        ttl_seconds: how long a delegated token may live at most.
     """
 
     audience: str
@@ -25,6 +52,15 @@ class TokenRequest(Struct, frozen=True):
     task: str | None = None
     scope: bytes | None = None
     reason: str | None = None
+    task_ttl_seconds: int | None = None
+    on_behalf_of: PersonToken | None = None
+    sub_agent: str | None = None
+    ttl_seconds: int | None = None
+
+    def for_delegator(self, audience: str) -> "TokenRequest":
+        """The request for the token of who delegates: the agent, or the sub-agent one level up. It is narrowed by nothing."""
+        above = (self.sub_agent or "").rpartition("/sub/")[0] or None
+        return msgspec.structs.replace(self, audience=audience, sub_agent=above, scope=None, ttl_seconds=None)
 
 
 class IssuedToken(Struct, frozen=True):
@@ -54,6 +90,8 @@ class _Request(Struct, frozen=True, omit_defaults=True):
     task: str | None = None
     authorization_details: msgspec.Raw | None = None
     reason: str | None = None
+    task_ttl_seconds: int | None = None
+    on_behalf_of: str | None = None
 
 
 class _Result(Struct, frozen=True):
@@ -65,15 +103,25 @@ class _Answer(Struct, frozen=True):
     results: tuple[_Result, ...]
 
 
+_NOT_NOW = frozenset({"internal", "overloaded", "evidence_unavailable", "storage_unavailable"})
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
 def encode_request(evidence: Evidence, request: TokenRequest) -> bytes:
     """One element of the batch."""
     scope = msgspec.Raw(request.scope) if request.scope is not None else None
-    return msgspec.json.encode(
-        _Request(evidence.encoded, request.audience, request.agent, request.task, scope, request.reason)
+    person = request.on_behalf_of.text if request.on_behalf_of is not None else None
+    wire = _Request(
+        evidence.encoded,
+        request.audience,
+        request.agent,
+        request.task,
+        scope,
+        request.reason,
+        request.task_ttl_seconds,
+        person,
     )
+    return msgspec.json.encode(wire)
 
 
 def decode_answer(body: bytes, expected: int) -> list[tuple[IssuedToken, ...] | RemitError]:
@@ -96,7 +144,11 @@ def _outcome(result: _Result) -> tuple[IssuedToken, ...] | RemitError:
         return result.credentials
     if result.problem is None:
         return IssuerRefusedError("the issuer gave no credential", code="no_entry", status=403)
-    problem = result.problem
-    if problem.code in ("internal", "overloaded", "evidence_unavailable"):
+    return refusal_of(result.problem)
+
+
+def refusal_of(problem: Problem) -> RemitError:
+    """The error that a problem with one request stands for: a refusal, or an issuer that cannot say now."""
+    if problem.code in _NOT_NOW:
         return UnavailableError(problem.detail, code=problem.code, hint=problem.hint)
     return IssuerRefusedError(problem.detail, code=problem.code, status=403, hint=problem.hint)

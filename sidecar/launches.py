@@ -5,7 +5,8 @@ Then the launch names one process *and one program image* of it:
 
     register  the caller is the child's parent, of the same uid or root; the script is hashed as the child sees it,
               and only if the launcher may read it
-    started   the child runs the declared executable with the declared arguments; its image is remembered
+    started   the child runs the declared executable with the declared arguments; its image is remembered, and its task, if
+              it was launched for one, is on disk (`sidecar.tasks`)
     facts     hold while exactly that image runs; any `execve`, also of the same interpreter, ends them for good
 
 Forked children and shells are other processes: they have no launch. Between `register` and `started` a caller with that
@@ -16,6 +17,7 @@ import asyncio
 import os
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated
 
@@ -26,13 +28,15 @@ from attestors.errors import ProcessRefusedError
 from attestors.executables import ExecutableReader
 from attestors.handle import ProcessHandle
 from attestors.process import LaunchEvidence
-from remit.errors import InvalidInputError, UnavailableError
+from remit.errors import InvalidInputError, RemitError, UnavailableError
 from remit.ids import AgentName
 from sidecar.child_files import FileVersion, read_script, version_of
 from sidecar.errors import OverloadedError
+from sidecar.evidence import LaunchFacts, observe
 from sidecar.file_rights import FileRights
 from sidecar.lanes import Lanes
 from sidecar.shares import Shares
+from sidecar.task_records import TaskRecord
 
 _START_SECONDS = 30.0
 _WAIT_SECONDS = 2.0
@@ -50,6 +54,8 @@ class LaunchRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         argv: the arguments that it will run with, `argv[0]` included.
         script: the entry script, absolute.
         agent: the agent that it is to be (`acme/planner`); it gets no other.
+        task: the task of that agent that it works for; the task ends with it.
+        task_ttl_seconds: how long the task may last, if this process opens it.
     """
 
     pid: Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -57,12 +63,14 @@ class LaunchRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     argv: Annotated[list[Argument], Meta(min_length=1, max_length=4096)]
     script: AbsolutePath | None = None
     agent: Annotated[str, Meta(max_length=1024)] | None = None
+    task: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
+    task_ttl_seconds: Annotated[int, Meta(ge=1, le=2**31)] | None = None
 
 
 class _Launch:
     """One launch: pending until `image` is set, then true while `image` runs unchanged."""
 
-    def __init__(self, request: LaunchRequest, child: ProcessHandle, facts: LaunchEvidence, rights: FileRights) -> None:
+    def __init__(self, request: LaunchRequest, child: ProcessHandle, facts: LaunchFacts, rights: FileRights) -> None:
         self.id = secrets.token_urlsafe(16)
         self.request = request
         self.child = child
@@ -70,6 +78,7 @@ class _Launch:
         self.rights = rights
         self.script_version: FileVersion | None = None
         self.image: ProcessHandle | None = None
+        self.is_starting = False
         self.settled = asyncio.Event()
         self.deadline = time.monotonic() + _START_SECONDS
 
@@ -83,10 +92,17 @@ class _Launch:
 class Launches:
     """The launches of the processes that live now."""
 
-    def __init__(self, executables: ExecutableReader, lanes: Lanes, shares: Shares) -> None:
-        """`shares` says how many launches of each user, the launcher's, may live."""
+    def __init__(
+        self,
+        executables: ExecutableReader,
+        lanes: Lanes,
+        shares: Shares,
+        open_task: Callable[[TaskRecord], Awaitable[None]],
+    ) -> None:
+        """`shares` says how many launches of each user, the launcher's, may live; `open_task` takes note of a task for good."""
         self._executables = executables
         self._lanes = lanes
+        self._open_task = open_task
         self._shares = shares
         self._by_process: dict[tuple[int, int], _Launch] = {}
         self._by_id: dict[str, _Launch] = {}
@@ -98,12 +114,14 @@ class Launches:
         """Register the launch of a child that waits to execute; return its id.
 
         Raises:
-            InvalidInputError: `agent` is not an agent's name.
+            InvalidInputError: `agent` is not an agent's name, or there is a task without an agent.
             ProcessRefusedError: `pid` is not a child of the launcher, belongs to somebody else, or a file is not there.
             OverloadedError: that user has too many launches, or too much to look at.
         """
         if request.agent is not None:
             AgentName.parse(request.agent)
+        elif request.task is not None:
+            raise InvalidInputError("a launch for a task names its agent", code="malformed_request")
         if not all(is_plain(path) for path in (request.executable, request.script or "/")):
             raise InvalidInputError("a path of the launch is not printable", code="malformed_request")
         self._drop_overdue()
@@ -123,19 +141,20 @@ class Launches:
         Raises:
             InvalidInputError: no launch of that id waits (code `not_found`).
             ProcessRefusedError: the child runs something else than was declared; its launch is dropped.
+            UnavailableError: its task cannot be written down; its launch is dropped.
         """
         launch = self._by_id.get(launch_id)
-        if launch is None or launch.image is not None or launch.facts.uid != launcher.uid:
+        if launch is None or launch.is_starting or launch.facts.evidence.uid != launcher.uid:
             raise InvalidInputError("no launch of that id waits to start", code="not_found")
+        launch.is_starting = True
         try:
-            _check_parent(launcher, launch.child)
-            launch.image = await self._lanes.run(launcher.uid, partial(_declared_image, launch))
-        except ProcessRefusedError:
+            launch.image = await self._started_image(launcher, launch)
+        except RemitError:
             self._drop(launch)
             raise
         launch.settled.set()
 
-    async def facts_of(self, process: ProcessHandle) -> LaunchEvidence | None:
+    async def facts_of(self, process: ProcessHandle) -> LaunchFacts | None:
         """What its launcher said about a process, or None: not launched, or executed something else since.
 
         Raises:
@@ -160,6 +179,23 @@ class Launches:
         """Forget every launch."""
         for launch in list(self._by_id.values()):
             self._drop(launch)
+
+    async def _started_image(self, launcher: ProcessHandle, launch: _Launch) -> ProcessHandle:
+        """Hold the program that the child runs, if it is the declared one and its task, if it has one, is noted."""
+        _check_parent(launcher, launch.child)
+        image = await self._lanes.run(launcher.uid, partial(_declared_image, launch))
+        try:
+            if launch.facts.task is not None:
+                look = partial(observe, image, self._executables, launch.facts)
+                evidence = await self._lanes.run(launcher.uid, look)
+                await self._open_task(TaskRecord.of(launch.id, launcher.uid, image, evidence))
+        except BaseException:
+            image.close()
+            raise
+        if launch.id not in self._by_id:
+            image.close()
+            raise ProcessRefusedError("the launched process has ended")
+        return image
 
     async def _wait(self, launch: _Launch) -> None:
         try:
@@ -187,13 +223,14 @@ class Launches:
         rights = FileRights.of_process(launcher)
         script = read_script(child, request.script, rights) if request.script is not None else None
         path = executable.path if executable is not None else None
-        facts = LaunchEvidence(
+        evidence = LaunchEvidence(
             uid=launcher.uid,
             executable=path if path is not None and is_plain(path) else None,
             agent=request.agent,
             script=request.script,
             script_sha256=script.sha256 if script is not None else None,
         )
+        facts = LaunchFacts(evidence, request.task, request.task_ttl_seconds)
         launch = _Launch(request, child, facts, rights)
         launch.script_version = script.version if script is not None else None
         return launch
@@ -211,7 +248,7 @@ class Launches:
             return
         self._by_process.pop(launch.child.identity, None)
         asyncio.get_running_loop().remove_reader(launch.child.pidfd)
-        self._shares.give_back(launch.facts.uid)
+        self._shares.give_back(launch.facts.evidence.uid)
         launch.close()
 
     def _drop_overdue(self) -> None:

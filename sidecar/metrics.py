@@ -31,6 +31,8 @@ class Metrics(Collector):
         self.cached = self._gauge("cached_answers", "Answers in the cache")
         self.connections = self._gauge("connections", "Callers held")
         self.launches = self._gauge("launches", "Processes alive that a launcher registered")
+        self.tasks = self._gauge("tasks", "Tasks of launched processes that are not known to be complete")
+        self.streams = self._gauge("streams", "Open streams of the Workload API")
         self.issuer_up = self._gauge("issuer_up", "1 while the issuer answers")
 
     def _gauge(self, name: str, help_text: str) -> Gauge:

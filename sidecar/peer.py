@@ -15,8 +15,7 @@ from functools import partial
 from attestors.errors import ProcessRefusedError
 from attestors.executables import ExecutableReader
 from attestors.handle import ProcessHandle
-from attestors.process import collect
-from sidecar.evidence import Evidence, encode
+from sidecar.evidence import Evidence, observe
 from sidecar.lanes import Lanes
 from sidecar.launches import Launches
 
@@ -112,6 +111,10 @@ class Callers:
             return None
         return caller
 
+    async def of(self, transport: BaseTransport) -> Caller:
+        """Who is behind a connection: as `known`, else as `identify`, with its errors."""
+        return self.known(transport) or await self.identify(transport)
+
     async def identify(self, transport: BaseTransport) -> Caller:
         """Look at the caller in full: open it anew and collect evidence.
 
@@ -151,9 +154,8 @@ class Callers:
             launch = await self._launches.facts_of(handle)
             cgroup_file = handle.open("cgroup")
             cgroup = read_cgroup(cgroup_file)
-            look = partial(collect, handle, self._executables, launch=launch)
-            facts = await self._lanes.run(handle.uid, look)
-            caller = Caller(handle, encode(facts), cgroup_file, cgroup)
+            look = partial(observe, handle, self._executables, launch)
+            caller = Caller(handle, await self._lanes.run(handle.uid, look), cgroup_file, cgroup)
             caller.recheck()
         except BaseException as error:
             connection.close()

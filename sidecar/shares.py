@@ -12,8 +12,8 @@ from msgspec import Struct
 _MOST = 1024
 # A connection is its socket and four to hold its process; while it registers a launch, three more for each process.
 _OF_CONNECTION, _CONNECTIONS_PART = 11, 4
-# A launch holds its child, before and after it executed.
-_OF_LAUNCH, _LAUNCHES_PART = 6, 8
+# A launch holds its child, before and after it executed, and once more for its task.
+_OF_LAUNCH, _LAUNCHES_PART = 7, 8
 
 
 class Bounds(Struct, frozen=True):

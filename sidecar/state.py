@@ -1,7 +1,8 @@
-"""The state folder: the sidecar's P-256 key and what it joined as. Mode 0700, files 0600, one sidecar at a time."""
+"""The state folder: the sidecar's P-256 key, what it joined as, and the tasks to end. Mode 0700, files 0600, one sidecar at a time."""
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -12,8 +13,10 @@ from msgspec import Struct
 
 from remit.errors import ConfigurationError
 from sidecar.locks import hold
+from sidecar.task_records import TaskRecord
 
 _MEMBERSHIP = "membership.json"
+_TASKS = "tasks.json"
 
 
 class Membership(Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +98,25 @@ class StateDir:
     def remember(self, membership: Membership) -> None:
         """Keep what the sidecar joined as."""
         self._write(_MEMBERSHIP, msgspec.json.encode(membership))
+
+    def tasks(self) -> list[TaskRecord]:
+        """The launched processes whose tasks are not known to be complete.
+
+        Raises:
+            ConfigurationError: the file does not parse.
+        """
+        path = self._path / _TASKS
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=list[TaskRecord])
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.MsgspecError) as error:
+            hint = "remove it, and complete its tasks with `remit task complete`"
+            raise ConfigurationError(f"{str(path)!r} cannot be read", hint=hint) from error
+
+    def remember_tasks(self, records: Sequence[TaskRecord]) -> None:
+        """Keep them in place of those that were kept."""
+        self._write(_TASKS, msgspec.json.encode(records))
 
     def close(self) -> None:
         """Unlock the folder."""

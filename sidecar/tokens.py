@@ -1,10 +1,13 @@
 """Tokens for workloads: from the cache while they are good, from the issuer otherwise.
 
-    cached   not expired, status not revoked or suspended as far as is known; past half of its life it is renewed behind
-    fetch    one request to the issuer for all who wait for the same answer
+    cached    not expired, and nothing known against it; past half of its life it is renewed behind
+    fetch     one request to the issuer for all who wait for the same answer
+    delegated obtained the same way, by exchanging the token of who delegates, which is an answer like others
 
-While the issuer is away, cached answers go on until they expire. When it refuses a renewal, the answer is dropped at once.
-A renewal starts with a call, because only a call proves that the workload still lives: no token is ever made for the dead.
+At each change of status or keys `drop_withdrawn` forgets what the change ended, and what lands later is held against the same
+knowledge. While the issuer is away, cached answers go on until they expire. When it refuses a renewal, the answer is dropped
+at once. A renewal starts with a call, because only a call proves that the workload still lives: no token is ever made for the
+dead.
 """
 
 import asyncio
@@ -12,45 +15,41 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import msgspec
 import structlog
-from msgspec import Struct
 
-from remit.errors import InvalidInputError, RemitError, UnavailableError
-from remit.jose import parse_unverified
+from remit.errors import UnavailableError
 from sidecar.batching import Batcher
 from sidecar.cache import LATE_FRACTION, Answer, AnswerCache, Key, Replies, StatusEntry, key_of
 from sidecar.errors import IssuerRefusedError
 from sidecar.evidence import Evidence
 from sidecar.issue import IssuedToken, TokenRequest
+from sidecar.token_facts import TokenFacts
+from sidecar.wanted import as_launched, check
 
 _log = structlog.get_logger(__name__)
 
-_MAX_AUDIENCE = 2048
-_MAX_WORDS = 4096
-
 
 class Standing(Protocol):
-    """What is known of tokens' status."""
+    """What is known against tokens."""
 
     def is_withdrawn(self, entry: StatusEntry) -> bool:
         """Whether a token is known to be revoked or suspended; what is not known is not withdrawn."""
 
-
-class _StatusReference(Struct, frozen=True):
-    uri: str
-    idx: int
+    def is_gone(self, kid: str) -> bool:
+        """Whether a signing key was published and is no longer; one that was never seen is not gone."""
 
 
-class _Status(Struct, frozen=True):
-    status_list: _StatusReference
+class Exchanger(Protocol):
+    """Makes a sub-agent's token of the token of who delegates.
 
+    Attributes:
+        endpoint: the one audience of a token that can be exchanged.
+    """
 
-class _Claims(Struct, frozen=True):
-    status: _Status
+    endpoint: str
 
-
-_CLAIMS = msgspec.json.Decoder(_Claims)
+    async def exchange(self, subject: IssuedToken, request: TokenRequest) -> IssuedToken:
+        """See `sidecar.exchange.Exchange`."""
 
 
 def boottime() -> float:
@@ -64,6 +63,7 @@ class Tokens:
     def __init__(
         self,
         batcher: Batcher,
+        exchanger: Exchanger,
         cache: AnswerCache,
         standing: Standing,
         *,
@@ -72,12 +72,14 @@ class Tokens:
     ) -> None:
         """`clock` is the cache's; `encode` makes the replies that are kept with an answer."""
         self._batcher = batcher
+        self._exchanger = exchanger
         self._cache = cache
         self._standing = standing
         self._encode = encode
         self._clock = clock
         self._flights: dict[Key, asyncio.Task[Answer]] = {}
         self._not_before: dict[Key, float] = {}
+        self._expulsions = 0
 
     def __len__(self) -> int:
         return len(self._cache)
@@ -88,7 +90,7 @@ class Tokens:
         Raises:
             IssuerRefusedError: the workload was launched as another agent than the one it asks for.
         """
-        request = _as_launched(evidence, request)
+        request = as_launched(evidence, request)
         key = key_of(evidence.digest, request)
         now = self._clock()
         answer = self._cache.get(key, now)
@@ -108,30 +110,46 @@ class Tokens:
         """Get an answer from the issuer, together with all others who want the same.
 
         Raises:
-            InvalidInputError: the audience is empty, or something is too long.
+            InvalidInputError: the audience is empty, something is too long, or a sub-agent's name is none.
             IssuerRefusedError: the workload is not entitled to it.
             UnavailableError: the issuer does not answer, and nothing good is cached.
         """
-        _check(request)
-        request = _as_launched(evidence, request)
+        check(request)
+        request = as_launched(evidence, request)
         key = key_of(evidence.digest, request)
         flight = self._flights.get(key) or self._start(key, evidence, request)
         try:
             return await asyncio.shield(flight)
         except UnavailableError:
             answer = self._cache.get(key, self._clock())
-            if answer is None or any(self._standing.is_withdrawn(status) for status in answer.statuses):
+            if answer is None or self._is_withdrawn(answer):
                 raise
             return answer
 
+    def drop_withdrawn(self) -> int:
+        """Forget every answer that something is known against; how many those were."""
+        return self._cache.drop_where(self._is_withdrawn)
+
+    def drop_task(self, task: str, agents: frozenset[str]) -> int:
+        """Forget the answers for a task of those agents, and of what they delegated to; how many those were."""
+
+        def is_of_task(answer: Answer) -> bool:
+            return any(
+                token.task == task and any(token.agent == name or token.agent.startswith(f"{name}/") for name in agents)
+                for token in answer.tokens
+            )
+
+        return self._cache.drop_where(is_of_task)
+
     def drop_all(self) -> None:
-        """Forget every answer: the issuer no longer accepts this sidecar."""
-        self._cache.clear()
+        """Forget every answer, those on their way too: the issuer no longer accepts this sidecar."""
+        self._expulsions += 1
+        self._cache.drop_where(lambda _answer: True)
 
     def tidy(self) -> None:
         """Forget what has expired."""
         now = self._clock()
-        self._cache.drop_expired(now)
+        self._cache.drop_where(lambda answer: now >= answer.expires_at)
         self._not_before = {key: at for key, at in self._not_before.items() if at > now}
 
     async def close(self) -> None:
@@ -140,6 +158,9 @@ class Tokens:
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
+
+    def _is_withdrawn(self, answer: Answer) -> bool:
+        return any(map(self._standing.is_withdrawn, answer.statuses)) or any(map(self._standing.is_gone, answer.kids))
 
     def _renew(self, key: Key, evidence: Evidence, request: TokenRequest, now: float) -> None:
         if key not in self._flights and now >= self._not_before.get(key, 0.0):
@@ -159,59 +180,41 @@ class Tokens:
             _log.info("no token", code=getattr(error, "code", type(error).__name__), detail=str(error))
 
     async def _issue(self, key: Key, evidence: Evidence, request: TokenRequest) -> Answer:
-        asked_at = self._clock()
         try:
-            tokens = await self._batcher.issue(evidence, request)
+            answer = await self._ask(evidence, request)
+            if self._is_withdrawn(answer):
+                # It was decided before what is known by now. What the issuer says next, it says after that.
+                answer = await self._ask(evidence, request)
         except IssuerRefusedError:
             self._cache.drop(key)
             raise
-        answer = self._answer(request, tokens, asked_at)
-        self._cache.put(key, answer)
+        if not self._is_withdrawn(answer):
+            self._cache.put(key, answer)
         return answer
 
-    def _answer(self, request: TokenRequest, tokens: tuple[IssuedToken, ...], asked_at: float) -> Answer:
+    async def _ask(self, evidence: Evidence, request: TokenRequest) -> Answer:
+        asked_at, expulsions = self._clock(), self._expulsions
+        tokens = await self._obtain(evidence, request)
+        if expulsions != self._expulsions:
+            raise UnavailableError("the issuer does not accept this sidecar", hint="see the sidecar's log")
+        facts = [TokenFacts.read(token.token) for token in tokens]
         life = min(token.expires_at - token.issued_at for token in tokens)
         return Answer(
             tokens=tokens,
-            statuses=tuple(_status_of(token) for token in tokens),
+            statuses=tuple(fact.status for fact in facts),
+            kids=tuple(fact.kid for fact in facts),
             replies=self._encode(request, tokens),
             renew_at=asked_at + life / 2,
             late_at=asked_at + life * LATE_FRACTION,
             expires_at=asked_at + life,
         )
 
-
-def _status_of(token: IssuedToken) -> StatusEntry:
-    """Where the token's status is published; the token came from the issuer itself, its signature is for providers."""
-    try:
-        reference = _CLAIMS.decode(parse_unverified(token.token).payload_bytes).status.status_list
-    except (InvalidInputError, msgspec.MsgspecError) as error:
-        raise UnavailableError("the issuer's token does not parse", code="issuer_unavailable") from error
-    return StatusEntry(reference.uri, reference.idx)
-
-
-def _as_launched(evidence: Evidence, request: TokenRequest) -> TokenRequest:
-    """A workload that was launched as one agent asks for that one only."""
-    if evidence.agent is None or evidence.agent == request.agent:
-        return request
-    if request.agent is not None:
-        raise IssuerRefusedError(
-            f"this workload was launched as {evidence.agent}", code="no_entry", status=403, hint="leave the agent out"
-        )
-    return msgspec.structs.replace(request, agent=evidence.agent)
-
-
-def _check(request: TokenRequest) -> None:
-    words: tuple[tuple[str, str | None, int], ...] = (
-        ("audience", request.audience, _MAX_AUDIENCE),
-        ("agent", request.agent, _MAX_AUDIENCE),
-        ("task", request.task, _MAX_AUDIENCE),
-        ("reason", request.reason, _MAX_WORDS),
-    )
-    for name, value, longest in words:
-        if value is not None and not 0 < len(value) <= longest:
-            raise _malformed(f"{name} must have 1 to {longest} characters")
-
-
-def _malformed(detail: str) -> RemitError:
-    return InvalidInputError(detail, code="malformed_request")
+    async def _obtain(self, evidence: Evidence, request: TokenRequest) -> tuple[IssuedToken, ...]:
+        if request.sub_agent is None:
+            return await self._batcher.issue(evidence, request)
+        above = request.for_delegator(self._exchanger.endpoint)
+        answer = self.cached(evidence, above)
+        if answer is None or self._clock() >= answer.renew_at:
+            # No delegated token outlives its subject token, so that one is a young one.
+            answer = await self.fetch(evidence, above)
+        return (await self._exchanger.exchange(answer.tokens[0], request),)

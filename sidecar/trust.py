@@ -8,6 +8,7 @@ Serving a cached token does not: it is dropped when its grant is *known* to be w
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Protocol
 
 from cachetools import LRUCache
@@ -18,6 +19,7 @@ from remit.jose import parse_unverified
 from remit.jose.encoding import JSONValue
 from remit.statuslist import VALID
 from remit.verifier import Acceptor, IssuerWatch
+from remit.verifier.state import Snapshot
 from sidecar.cache import StatusEntry
 
 _START_SECONDS = 5.0
@@ -42,16 +44,24 @@ class Trust:
     def __init__(
         self,
         issuer: str,
-        changed: Callable[[Bundle], None],
+        publish: Callable[[Bundle], None],
+        changed: Callable[[], None],
         *,
         poll_seconds: float,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Follow `issuer`, once loaded; `changed` is told of its bundle then, and whenever its keys may have changed."""
+        """Follow `issuer`, once loaded.
+
+        `publish` is told of its bundle then, and whenever its keys may have changed; `changed` hears of each later change of
+        a status or of the keys. Both are called on the event loop.
+        """
         self._watch = IssuerWatch(issuer, poll_interval=poll_seconds, start_timeout=_START_SECONDS, tls=tls)
         self._poll_seconds = poll_seconds
+        self._publish = publish
         self._changed = changed
-        self._epoch: object = None
+        self._told = self._watch.snapshot
+        self._kids: frozenset[str] = frozenset()
+        self._gone: frozenset[str] = frozenset()
         self._acceptors: LRUCache[str, Acceptor] = LRUCache(_REMEMBERED_AUDIENCES)
 
     async def load(self) -> None:
@@ -81,6 +91,10 @@ class Trust:
         _, _, data = live
         return entry.index < len(data) * 4 and data[entry.index >> 2] >> (entry.index & 3) * 2 & 3 != VALID
 
+    def is_gone(self, kid: str) -> bool:
+        """Whether a key was in the bundle and is no longer: retired after its last token, or tainted."""
+        return kid in self._gone
+
     def validate(self, token: str, audience: str) -> tuple[str, Mapping[str, JSONValue]]:
         """See `Validator`. A token that is bound to a key is refused: this call carries no proof."""
         if not self._watch.snapshot.issuers:
@@ -92,8 +106,19 @@ class Trust:
         return str(credential.spiffe_id), parse_unverified(token).unverified_payload()
 
     def _tell(self) -> None:
-        snapshot = self._watch.snapshot
-        if snapshot.epoch is not self._epoch:
-            self._epoch = snapshot.epoch
-            for state in snapshot.issuers.values():
-                self._changed(state.bundle)
+        told, now = self._told, self._watch.snapshot
+        if now is told or not now.issuers:
+            return
+        self._told = now
+        keys_changed = now.epoch is not told.epoch
+        if keys_changed:
+            kids = frozenset(chain.from_iterable(state.bundle.keys for state in now.issuers.values()))
+            self._gone, self._kids = (self._gone | self._kids) - kids, kids
+            for state in now.issuers.values():
+                self._publish(state.bundle)
+        if told.issuers and (keys_changed or _statuses(now) != _statuses(told)):
+            self._changed()
+
+
+def _statuses(snapshot: Snapshot) -> dict[str, bytes]:
+    return {uri: data for uri, (_, _, data) in snapshot.lists.items()}

@@ -23,6 +23,8 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10.0, sock_connect=3.0)
 _MAX_ANSWER_BYTES = 8 << 20
 _MAX_CONNECTIONS = 16
 _NONCE_REFUSED = "use_dpop_nonce"
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
 
 
 class Problem(Struct, frozen=True):
@@ -39,7 +41,17 @@ class Problem(Struct, frozen=True):
     hint: str | None = None
 
 
-_PROBLEM = msgspec.json.Decoder(Problem)
+class _Refusal(Struct, frozen=True):
+    """A problem document, or an error in OAuth's shape (RFC 6749 section 5.2), which ours adds `code` and `hint` to."""
+
+    code: str | None = None
+    detail: str | None = None
+    hint: str | None = None
+    error: str | None = None
+    error_description: str | None = None
+
+
+_REFUSAL = msgspec.json.Decoder(_Refusal)
 
 
 class IssuerClient:
@@ -77,15 +89,22 @@ class IssuerClient:
         Raises:
             UnavailableError, IssuerRefusedError: see the module.
         """
+        return await self._post(path, body, _JSON, session)
+
+    async def post_form(self, path: str, form: bytes) -> bytes:
+        """POST a form with a fresh proof that is bound to it; errors as `post`."""
+        return await self._post(path, form, _FORM, None)
+
+    async def _post(self, path: str, body: bytes, media_type: str, session: str | None) -> bytes:
         try:
-            return await self._send("POST", path, body, self._headers(path, body, session))
+            return await self._send("POST", path, body, self._headers(path, body, media_type, session))
         except IssuerRefusedError as error:
             if error.code != _NONCE_REFUSED or self._nonce is None:
                 raise
         # RFC 9449 section 8: the answer carried the nonce to use; one more try, and no loop.
-        return await self._send("POST", path, body, self._headers(path, body, session))
+        return await self._send("POST", path, body, self._headers(path, body, media_type, session))
 
-    def _headers(self, path: str, body: bytes, session: str | None) -> dict[str, str]:
+    def _headers(self, path: str, body: bytes, media_type: str, session: str | None) -> dict[str, str]:
         proof = create_proof(
             self._key,
             "POST",
@@ -95,7 +114,7 @@ class IssuerClient:
             nonce=self._nonce,
             body=body,
         )
-        headers = {"DPoP": proof, "Content-Type": "application/json"}
+        headers = {"DPoP": proof, "Content-Type": media_type}
         if session is not None:
             headers["Authorization"] = f"DPoP {session}"
         return headers
@@ -134,9 +153,12 @@ class IssuerClient:
 def _problem_of(answer: bytes) -> Problem:
     """A document that does not parse is a refusal without a reason."""
     try:
-        return _PROBLEM.decode(answer)
+        said = _REFUSAL.decode(answer)
     except msgspec.MsgspecError:
         return Problem()
+    nothing = Problem()
+    code, detail = said.code or said.error or nothing.code, said.detail or said.error_description or nothing.detail
+    return Problem(code, detail, said.hint)
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -1,8 +1,10 @@
 """`SpiffeWorkloadAPI` (SPIFFE Workload API, section 6: the JWT-SVID profile), for callers that the kernel names.
 
 The X.509-SVID profile is answered Unimplemented: operators may disable a profile (Workload API, section 1), and that is the
-code for an RPC that is not implemented (SPIFFE Workload Endpoint, appendix A). Bundles are public documents, and validation
-tells nothing that a bundle does not: both are for every local process that can be identified.
+code for an RPC that is not implemented (SPIFFE Workload Endpoint, appendix A). Validation tells nothing that the issuer's
+public documents do not, and is for every local process that can be identified; a stream is for agents, and ends with
+PermissionDenied when its caller is none any more, which clients take as their identity being withdrawn (Workload API, section
+6.2.2) and try again with a backoff.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ from sidecar.bundles import Bundles
 from sidecar.issue import TokenRequest
 from sidecar.metrics import Metrics
 from sidecar.peer import Caller, Callers
+from sidecar.streams import Streams
 from sidecar.tokens import Tokens
 from sidecar.trust import Validator
 from sidecar.workload_api.grpclib_private import ServerStream, receive, reply, transport_of
@@ -41,11 +44,19 @@ class WorkloadAPI:
     """The service; give it to `grpclib.server.Server`."""
 
     def __init__(
-        self, callers: Callers, tokens: Tokens, bundles: Bundles, validator: Validator, metrics: Metrics
+        self,
+        callers: Callers,
+        *,
+        tokens: Tokens,
+        bundles: Bundles,
+        streams: Streams,
+        validator: Validator,
+        metrics: Metrics,
     ) -> None:
         self._callers = callers
         self._tokens = tokens
         self._bundles = bundles
+        self._streams = streams
         self._validator = validator
         self._metrics = metrics
 
@@ -103,9 +114,9 @@ class WorkloadAPI:
 
     async def _fetch_jwt_bundles(self, stream: ServerStream) -> None:
         await receive(stream)
-        await self._caller(stream)
-        async for trust_domain, jwks in self._bundles.watch():
-            await stream.send_message(encode_bundles({f"spiffe://{trust_domain}": jwks}))
+        async with self._streams.open(transport_of(stream)) as watch:
+            async for trust_domain, jwks in self._bundles.states(watch):
+                await stream.send_message(encode_bundles({f"spiffe://{trust_domain}": jwks}))
 
     async def _validate_jwt_svid(self, stream: ServerStream) -> None:
         audience, token = decode_validate_request(await receive(stream))
@@ -121,8 +132,7 @@ class WorkloadAPI:
         await reply(stream, encode_validated(spiffe_id, claims))
 
     async def _caller(self, stream: ServerStream) -> Caller:
-        transport = transport_of(stream)
-        return self._callers.known(transport) or await self._callers.identify(transport)
+        return await self._callers.of(transport_of(stream))
 
     def _request(self, audiences: list[str], spiffe_id: str) -> TokenRequest:
         if not audiences or not all(audiences):

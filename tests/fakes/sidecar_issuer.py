@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
@@ -21,7 +22,7 @@ from attestors.process import ProcessEvidence, selectors_of
 from remit.dpop import verify_proof
 from remit.errors import ProofRefusedError
 from remit.ids import AgentName, TrustDomain
-from remit.jose import public_jwk, sign_compact
+from remit.jose import parse_unverified, public_jwk, sign_compact
 from remit.statuslist import StatusList, StatusListToken
 
 TRUST_DOMAIN = "example.org"
@@ -51,6 +52,10 @@ class FakeIssuer:
         proved: the path of every request with a good proof.
         refuse_batch_with: an audience that makes it refuse a whole batch as malformed.
         expelled: refuse every session.
+        exchanges: every form of /token.
+        sub_agents: those that a token was exchanged for, by name.
+        completed: the agent and the task of every call to /v1/tasks/complete.
+        answer_completions: what to do instead of completing a task.
     """
 
     def __init__(self) -> None:
@@ -66,10 +71,15 @@ class FakeIssuer:
         self.proved: list[str] = []
         self.refuse_batch_with: str | None = None
         self.expelled = False
+        self.exchanges: list[dict[str, str]] = []
+        self.sub_agents: dict[str, Entry] = {}
+        self.completed: list[tuple[str, str]] = []
+        self.answer_completions: Callable[[], web.Response] | None = None
         self.sessions: set[str] = set()
         self.registered: set[str] = set()
         self.nonce = secrets.token_urlsafe(8)
         self.seq = 1
+        self.tainted = 0
         self.keys = {"key-1": ec.generate_private_key(ec.SECP256R1())}
         self._status_key = ec.generate_private_key(ec.SECP256R1())
         self._thread: threading.Thread | None = None
@@ -105,6 +115,12 @@ class FakeIssuer:
         self.statuses[entry.index] = value
         self.seq += 1
 
+    def taint(self, kid: str) -> None:
+        """Publish a key no more; another one signs from now on."""
+        self.keys["key-next"] = ec.generate_private_key(ec.SECP256R1())
+        del self.keys[kid]
+        self.tainted += 1
+
     async def _serve(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
@@ -118,6 +134,8 @@ class FakeIssuer:
         app.router.add_post("/v1/attest/session", self._proved(self._session))
         app.router.add_post("/v1/attest/workload", self._proved(self._in_session(self._workload)))
         app.router.add_post("/v1/issue", self._proved(self._in_session(self._issue)))
+        app.router.add_post("/v1/tasks/complete", self._proved(self._in_session(self._complete)))
+        app.router.add_post("/token", self._proved(self._exchange))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True).start()
@@ -138,7 +156,7 @@ class FakeIssuer:
 
     async def _bundle(self, _: web.Request) -> web.Response:
         keys = [{"kid": kid, "use": "jwt-svid", **public_jwk(key)} for kid, key in self.keys.items()]
-        return web.json_response({"keys": keys, "spiffe_sequence": len(keys), "spiffe_refresh_hint": 1})
+        return web.json_response({"keys": keys, "spiffe_sequence": len(keys) + self.tainted, "spiffe_refresh_hint": 1})
 
     async def _status_keys(self, _: web.Request) -> web.Response:
         return web.json_response({"keys": [{"kid": "status-1", "use": "sig", **public_jwk(self._status_key)}]})
@@ -229,6 +247,32 @@ class FakeIssuer:
             credentials = [self._credential(request, entry) for entry in self._matching(request)]
             results.append({"credentials": credentials} if credentials else {"problem": _no_entry()})
         return web.json_response({"results": results})
+
+    async def _complete(self, body: bytes) -> web.Response:
+        wanted = msgspec.json.decode(body)
+        self.completed.append((wanted["agent"], wanted["task"]))
+        return self.answer_completions() if self.answer_completions else web.json_response({"grants": 1})
+
+    async def _exchange(self, _request: web.Request, body: bytes, _jkt: str) -> web.Response:
+        """RFC 8693 as far as a sidecar sees it; an audience of `refuse` is refused in OAuth's shape."""
+        form = dict(parse_qsl(body.decode()))
+        self.exchanges.append(form)
+        if form["audience"] == "refuse":
+            told = {
+                "error": "invalid_authorization_details",
+                "error_description": "it is wider",
+                "code": "scope_too_wide",
+            }
+            return web.json_response({**told, "hint": "ask for less"}, status=400)
+        subject = parse_unverified(form["subject_token"]).unverified_payload()
+        assert subject["aud"] == f"{self.url}/token"
+        details = form.get("authorization_details")
+        request = {"audience": form["audience"], **({"task": form["task"]} if "task" in form else {})}
+        request |= {"authorization_details": msgspec.json.decode(details)} if details else {}
+        credential = self._credential(
+            request, self.sub_agents.setdefault(form["agent"], Entry(form["agent"], frozenset()))
+        )
+        return web.json_response({"access_token": credential["token"], "token_type": "Bearer", "expires_in": 300})
 
     def _matching(self, request: dict[str, Any]) -> list[Entry]:
         selectors = selectors_of(msgspec.convert(request["evidence"], ProcessEvidence))

@@ -7,10 +7,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from remit.bundle import Bundle
-from remit.errors import UnavailableError
+from remit.errors import RefusedError, UnavailableError
 from remit.ids import TrustDomain
 from remit.jose import public_jwk
-from sidecar.bundles import Bundles, jwks_of
+from sidecar.bundles import Bundles, Watch, jwks_of
 
 TRUST_DOMAIN = TrustDomain.parse("example.org")
 
@@ -33,14 +33,14 @@ def test_the_jwk_set_is_plain() -> None:
 async def test_nothing_is_watched_before_it_is_loaded() -> None:
     """An empty bundle would mean that nobody is trusted."""
     with pytest.raises(UnavailableError):
-        await anext(Bundles().watch())
+        await anext(Bundles().states(Watch()))
 
 
 async def test_a_watcher_gets_the_state_at_once_and_each_change() -> None:
     """The same keys again are no change; other keys are."""
     bundles = Bundles()
     bundles.update(bundle("a"))
-    watch = bundles.watch()
+    watch = bundles.states(Watch())
     assert [key["kid"] for key in json.loads((await anext(watch))[1])["keys"]] == ["a"]
     following = asyncio.ensure_future(anext(watch))
     bundles.update(bundle("a"))
@@ -54,10 +54,27 @@ async def test_closing_ends_every_watch_with_unavailable() -> None:
     """Never with a quiet end: clients would not come back."""
     bundles = Bundles()
     bundles.update(bundle("a"))
-    watch = bundles.watch()
+    watch = bundles.states(Watch())
     await anext(watch)
     following = asyncio.ensure_future(anext(watch))
     await asyncio.sleep(0)
     bundles.close()
     with pytest.raises(UnavailableError):
         await following
+
+
+async def test_a_watch_ends_with_what_it_is_told() -> None:
+    """Its end is told once and for good, before the next state, and concerns no other watch."""
+    bundles = Bundles()
+    bundles.update(bundle("a"))
+    lost, kept = Watch(), Watch()
+    losing, keeping = bundles.states(lost), bundles.states(kept)
+    await anext(losing)
+    await anext(keeping)
+    following = asyncio.ensure_future(anext(keeping))
+    lost.end(RefusedError("no entry matches", code="no_entry"))
+    lost.end(UnavailableError("too late"))
+    bundles.update(bundle("a", "b"))
+    with pytest.raises(RefusedError, match="no entry"):
+        await anext(losing)
+    assert len(json.loads((await following)[1])["keys"]) == 2
