@@ -19,7 +19,7 @@ from benchmarks.harness.echo import echo_server
 from benchmarks.harness.figures import Figure, Settings
 from benchmarks.harness.http_load import Load, post
 from benchmarks.harness.pairs import Round, compare
-from issuer.http.token import GRANT_TYPE, JWT
+from issuer.http.exchange import GRANT_TYPE, JWT
 from issuer.issuance import Caller, IssuanceRequest
 from remit.dpop import create_proof
 from remit.errors import RemitError

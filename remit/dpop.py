@@ -38,6 +38,7 @@ class Proof(msgspec.Struct, frozen=True, gc=False):
         issued_at: its `iat`, in unix seconds.
         valid_until: the last second at which it would be accepted again if nobody remembered it.
         jwk: the public key that signed it.
+        bsh: the digest of the body that it says it covers, or None.
     """
 
     jkt: str
@@ -45,6 +46,11 @@ class Proof(msgspec.Struct, frozen=True, gc=False):
     issued_at: int
     valid_until: int
     jwk: dict[str, object]
+    bsh: str | None = None
+
+    def covers(self, body: bytes) -> bool:
+        """Whether the proof covers `body`; one that says nothing of a body covers none."""
+        return self.bsh is not None and hmac.compare_digest(self.bsh.encode(), _digest(body).encode())
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -133,7 +139,15 @@ def verify_proof(
     _check_digest(claims, "bsh", body)
     issued_at = _check_time(claims, now, max_age_seconds, leeway)
     _check_nonce(claims, nonce_check)
-    return Proof(key.jkt, _check_jti(claims), issued_at, issued_at + max_age_seconds + leeway, key.jwk)
+    bsh = claims.get("bsh")
+    return Proof(
+        key.jkt,
+        _check_jti(claims),
+        issued_at,
+        issued_at + max_age_seconds + leeway,
+        key.jwk,
+        bsh if isinstance(bsh, str) else None,
+    )
 
 
 def _claims_of(jws: UnverifiedJWS) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from issuer.config import Config
 from issuer.http.answers import answer
-from issuer.http.token import GRANT_TYPE
+from issuer.http.exchange import GRANT_TYPE
 
 _PATHS = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 

@@ -24,6 +24,7 @@ from remit.errors import RemitError
 from remit.ids import AgentName
 
 _MOST: Final = 256
+_MAX_PERSON_TOKEN: Final = 16_384
 _NULL: Final = msgspec.Raw(b"null")
 _agent_name: Final = lru_cache(maxsize=4096)(AgentName.parse)
 
@@ -34,7 +35,7 @@ def _nothing() -> msgspec.Raw:
 
 
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked for one workload; see `issuer.issuance.IssuanceRequest`."""
+    """What is asked for one workload; see `issuer.issuance.IssuanceRequest`. `on_behalf_of` is a person's OIDC token."""
 
     evidence: msgspec.Raw
     audience: str
@@ -44,6 +45,8 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     authorization_details: msgspec.Raw = msgspec.field(default_factory=_nothing)
     reason: str | None = None
     ttl_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    task_ttl_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    on_behalf_of: Annotated[str, msgspec.Meta(max_length=_MAX_PERSON_TOKEN)] | None = None
 
 
 class IssueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,16 +126,21 @@ class _IssueEndpoint:
         """The request once its evidence is judged; its refusal is recorded."""
         try:
             appraisal = await self._services.attestation.appraise(bytes(wanted.evidence), Origin.SIDECAR, now)
+            person = None
+            if wanted.on_behalf_of is not None:
+                person = await self._services.persons.verify(wanted.on_behalf_of, now)
             details = wanted.authorization_details
             return IssuanceRequest(
                 caller=caller,
                 appraisal=appraisal,
                 audience=wanted.audience,
                 agent=None if wanted.agent is None else _agent_name(wanted.agent),
+                person=person,
                 task=wanted.task,
                 scope=None if details == _NULL else parse_details(bytes(details)),
                 reason=wanted.reason,
                 ttl_seconds=wanted.ttl_seconds,
+                task_ttl_seconds=wanted.task_ttl_seconds,
             )
         except RemitError as error:
             refusal = problem(error)

@@ -1,4 +1,7 @@
-"""The OAuth edge: forms in, and errors in OAuth's shape (RFC 6749 section 5.2, RFC 8693 section 2.2.2, RFC 9396 section 5)."""
+"""The OAuth edge: forms in, and errors in OAuth's shape.
+
+RFC 6749 section 5.2, RFC 8693 section 2.2.2, RFC 9396 section 5, RFC 9449 sections 5 and 8.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,6 +18,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 """The content type of a form."""
 
 _MAX_FIELDS: Final = 32
+_MAX_DIGITS: Final = 9
 
 
 class OAuthError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,6 +44,9 @@ _OAUTH_CODES: Final = {
     "scope_too_wide": "invalid_authorization_details",
     "scope_too_large": "invalid_authorization_details",
     "invalid_authorization_details": "invalid_authorization_details",
+    "use_dpop_nonce": "use_dpop_nonce",
+    "proof_invalid": "invalid_dpop_proof",
+    "proof_refused": "invalid_dpop_proof",
     "overloaded": "temporarily_unavailable",
     "storage_unavailable": "temporarily_unavailable",
     "evidence_unavailable": "temporarily_unavailable",
@@ -67,6 +74,32 @@ def parse_form(body: bytes) -> Mapping[str, str]:
     if len(form) < len(fields):
         raise InvalidInputError("a parameter comes twice", code="malformed_request", hint="send each parameter once")
     return {name: value for name, value in form.items() if value}
+
+
+def required(form: Mapping[str, str], name: str) -> str:
+    """Return a parameter.
+
+    Raises:
+        InvalidInputError: it is missing.
+    """
+    value = form.get(name)
+    if value is None:
+        raise InvalidInputError(f"{name} is missing", code="malformed_request")
+    return value
+
+
+def seconds(form: Mapping[str, str], name: str) -> int | None:
+    """Return a parameter that is a whole number of seconds, or None when it is left out.
+
+    Raises:
+        InvalidInputError: it is not a number from 1 on.
+    """
+    text = form.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS or int(text) < 1:
+        raise InvalidInputError(f"{name} is not a whole number of seconds", code="malformed_request")
+    return int(text)
 
 
 def oauth_error(error: RemitError) -> web.Response:

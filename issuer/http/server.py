@@ -35,7 +35,7 @@ def make_app(services: Services) -> web.Application:
     app.add_routes(status.routes(services, providers))
     app.add_routes(did.routes(services))
     app.add_routes(health.routes(services, operators))
-    app.add_routes(token.routes(services))
+    app.add_routes(token.routes(services, sidecars))
     app.add_routes(issue.routes(services, sidecars))
     app.add_routes(AttestRoutes(services, sidecars).routes())
     app.add_routes(KeyRoutes(services, sidecars).routes())

@@ -45,8 +45,8 @@ class SidecarGate:
         request[PRINCIPAL] = Principal(sidecar.actor)
         return sidecar
 
-    def prove(self, request: web.Request, body: bytes) -> Proof:
-        """Return the proof of a request that comes without a session.
+    def prove(self, request: web.Request, body: bytes | None) -> Proof:
+        """Return the proof of a request that comes without a session; without `body` it need not cover that.
 
         Raises:
             ProofRefusedError: as `admit`.
@@ -59,7 +59,7 @@ class SidecarGate:
         """Let the answer to `request` carry a nonce."""
         request[_NONCE] = self._services.proofs.nonce(self._services.now())
 
-    def _verify(self, request: web.Request, body: bytes, session: str | None, now: int) -> Proof:
+    def _verify(self, request: web.Request, body: bytes | None, session: str | None, now: int) -> Proof:
         proofs = request.headers.getall("DPoP", [])
         if len(proofs) != 1:
             raise ProofRefusedError(

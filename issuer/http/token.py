@@ -1,14 +1,18 @@
-"""`POST /token`: token exchange (RFC 8693) for workloads without a sidecar. The subject token is the evidence.
+"""`POST /token`: token exchange (RFC 8693) for workloads without a sidecar, for sub-agents, and on behalf of persons.
 
-`subject_token_type` alone selects how it is read:
+`subject_token_type` says how the subject token is read:
 
 - `urn:ietf:params:oauth:token-type:jwt`, `…:id_token`: an OIDC token of a configured provider
 - `urn:remit:token-type:jwt-svid`: a JWT-SVID of a configured foreign SPIFFE trust domain
 - `urn:remit:token-type:<name>`: evidence for the installed attestor of that name
+- `urn:ietf:params:oauth:token-type:access_token`: an agent token that is delegated from (`issuer.http.delegation`)
 
-Beside RFC 8693's parameters it takes `authorization_details` (RFC 9396: one `agent_spend` object), and `agent`, `task` and
-`reason`, which are ours. What is issued says in its `token_type` how it is presented to the
-provider: `Bearer`, or `DPoP` when it is bound to the agent's key.
+With an `actor_token` the subject is the person on whose behalf the agent acts, by an OIDC token of a provider of persons, and
+the actor token is the evidence.
+
+Beside RFC 8693's parameters it takes `authorization_details` (RFC 9396: one `agent_spend` object), and `agent`, `task`, `reason`,
+`ttl_seconds` and `task_ttl_seconds`, which are ours. What is issued says in its `token_type` how it is presented to the provider:
+`Bearer`, or `DPoP` when it is bound to the agent's key.
 Parameters that it does not know are ignored, as RFC 6749 section 3.2 demands.
 """
 
@@ -23,26 +27,20 @@ from attestors.base import Appraisal, Origin
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.service import ANONYMOUS
 from issuer.http.answers import answer
+from issuer.http.exchange import ACCESS_TOKEN, ID_TOKEN, JWT, check_protocol, wanted
 from issuer.http.middleware import REFUSAL_RECORDED
-from issuer.http.oauth import FORM, oauth_error, parse_form
+from issuer.http.oauth import FORM, oauth_error, parse_form, required
 from issuer.http.problems import problem
 from issuer.http.requests import read_body
-from issuer.http.scopes import parse_details
+from issuer.http.sidecars import SidecarGate
 from issuer.issuance import Caller, IssuanceRequest, IssuedCredential
+from issuer.persons import OnBehalf
 from issuer.services import Services
 from issuer.storage import StorageError
 from remit.errors import InvalidInputError, RemitError
-from remit.ids import AgentName
 
-GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
-JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
-ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type, not a token
-
-_ATTESTOR_OF_TYPE: Final = {
-    JWT: "oidc",
-    "urn:ietf:params:oauth:token-type:id_token": "oidc",
-    "urn:remit:token-type:jwt-svid": "spiffe",
-}
+_ATTESTOR_OF_TYPE: Final = {JWT: "oidc", ID_TOKEN: "oidc", "urn:remit:token-type:jwt-svid": "spiffe"}
+_PERSON_TYPES: Final = (ID_TOKEN, JWT)
 _OWN_TYPES: Final = "urn:remit:token-type:"
 _MAX_BODY: Final = 65_536
 
@@ -59,50 +57,91 @@ class TokenAnswer(msgspec.Struct, frozen=True):
     authorization_details: list[msgspec.Raw]
 
 
-def routes(services: Services) -> Iterable[web.RouteDef]:
+def routes(services: Services, gate: SidecarGate) -> Iterable[web.RouteDef]:
     """The route of the token endpoint."""
-    endpoint = _TokenEndpoint(services)
+    endpoint = _TokenEndpoint(services, gate)
     return [web.post("/token", endpoint.handle)]
 
 
 class _TokenEndpoint:
     """The token endpoint of one issuer."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, gate: SidecarGate) -> None:
         self._services = services
+        self._gate = gate
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a token request; an error leaves in OAuth's shape, and an audit record of it stays."""
         try:
-            form = parse_form(await read_body(request, media_type=FORM, limit=_MAX_BODY))
-            _check_protocol(form)
-            appraisal = await self._appraise(form)
-            wanted = _wanted(form, appraisal)
+            body = await read_body(request, media_type=FORM, limit=_MAX_BODY)
+            form = parse_form(body)
+            check_protocol(form)
+            asked = await self._asked(request, body, form)
         except RemitError as error:
             await self._record(error)
             return oauth_error(error)
         request[REFUSAL_RECORDED] = True
-        outcome = await self._issue(wanted)
+        outcome = await self._issue(asked)
         if isinstance(outcome, RemitError):
             return oauth_error(outcome)
         return answer(_answer(outcome[0]))
 
-    async def _issue(self, wanted: IssuanceRequest) -> Sequence[IssuedCredential] | RemitError:
+    async def _asked(self, request: web.Request, body: bytes, form: Mapping[str, str]) -> IssuanceRequest:
+        """What is asked for, once all that came with it was verified."""
+        kind = required(form, "subject_token_type")
+        if kind == ACCESS_TOKEN:
+            return await self._delegation(request, body, form)
+        if "actor_token" in form:
+            return await self._on_behalf(kind, form)
+        return await self._with_evidence(kind, required(form, "subject_token"), form, None)
+
+    async def _delegation(self, request: web.Request, body: bytes, form: Mapping[str, str]) -> IssuanceRequest:
+        """RFC 8693 with an agent token as subject: possession is proved, or nothing is delegated."""
+        if "actor_token" in form:
+            raise InvalidInputError("an agent token is delegated from without an actor token", code="malformed_request")
+        token, _ = required(form, "subject_token"), required(form, "agent")
+        proof = self._gate.prove(request, None)
+        caller, appraisal, delegation = await self._services.presented.delegation(
+            token, proof, self._services.now(), body_covered=proof.covers(body)
+        )
+        return wanted(form, caller, appraisal, delegation=delegation)
+
+    async def _on_behalf(self, kind: str, form: Mapping[str, str]) -> IssuanceRequest:
+        if kind not in _PERSON_TYPES:
+            raise InvalidInputError(
+                "with an actor_token, the subject_token is a person's",
+                code="malformed_request",
+                hint=f"its type is one of {', '.join(_PERSON_TYPES)}",
+            )
+        person = await self._services.persons.verify(required(form, "subject_token"), self._services.now())
+        return await self._with_evidence(
+            required(form, "actor_token_type"), required(form, "actor_token"), form, person
+        )
+
+    async def _with_evidence(
+        self, kind: str, token: str, form: Mapping[str, str], person: OnBehalf | None
+    ) -> IssuanceRequest:
+        attestor = _attestor_of(kind)
+        appraisal = await self._appraise(attestor, token)
+        return wanted(form, Caller(f"workload:{attestor}", None), appraisal, person=person)
+
+    async def _appraise(self, attestor: str, token: str) -> Appraisal:
+        evidence = msgspec.json.encode({"attestor": attestor, "token": token})
+        return await self._services.attestation.appraise(evidence, Origin.DIRECT, self._services.now())
+
+    async def _issue(self, asked: IssuanceRequest) -> Sequence[IssuedCredential] | RemitError:
         try:
-            (outcome,) = await self._services.issuance.issue([wanted])
+            (outcome,) = await self._services.issuance.issue([asked])
         except StorageError as error:
             _log.error("not issued", error=error.code, why=error.detail)
             return error
         return outcome
 
-    async def _appraise(self, form: Mapping[str, str]) -> Appraisal:
-        attestor = _attestor_of(_required(form, "subject_token_type"))
-        evidence = msgspec.json.encode({"attestor": attestor, "token": _required(form, "subject_token")})
-        return await self._services.attestation.appraise(evidence, Origin.DIRECT, self._services.now())
-
     async def _record(self, error: RemitError) -> None:
-        """Record a refusal that came before issuance could; nobody is known yet."""
+        """Record a refusal that came before issuance could; nobody is known yet. A request for a nonce refuses nothing."""
         document = problem(error)
+        if document.code == "use_dpop_nonce":
+            return
         detail: dict[str, object] = {"code": document.code, "method": "POST", "route": "/token", "why": document.detail}
         record = AuditRecord(self._services.clock_ms(), "issuance", Outcome.REFUSED, ANONYMOUS, detail=detail)
         try:
@@ -116,62 +155,12 @@ def _attestor_of(token_type: str) -> str:
     known = _ATTESTOR_OF_TYPE.get(token_type)
     if known is None and not token_type.startswith(_OWN_TYPES):
         raise InvalidInputError(
-            "this subject_token_type is not taken",
+            "this type of token is not taken",
             code="malformed_request",
-            hint=f"one of {', '.join(_ATTESTOR_OF_TYPE)}, or {_OWN_TYPES} and the name of an installed attestor",
+            hint=f"one of {', '.join(_ATTESTOR_OF_TYPE)}, {_OWN_TYPES} and the name of an installed attestor, "
+            f"or {ACCESS_TOKEN} to delegate",
         )
     return known or token_type.removeprefix(_OWN_TYPES)
-
-
-def _check_protocol(form: Mapping[str, str]) -> None:
-    """What RFC 8693 leaves open and is not offered here is refused, never ignored: it would change what is issued."""
-    if _required(form, "grant_type") != GRANT_TYPE:
-        raise InvalidInputError(
-            "this grant_type is not offered", code="unsupported_grant_type", hint=f"send {GRANT_TYPE}"
-        )
-    if "actor_token" in form or "actor_token_type" in form:
-        raise InvalidInputError("actor tokens are not taken", code="malformed_request")
-    if form.get("requested_token_type", JWT) not in (JWT, ACCESS_TOKEN):
-        raise InvalidInputError(
-            "this requested_token_type is not issued", code="malformed_request", hint=f"ask for {JWT}"
-        )
-    if "scope" in form:
-        raise InvalidInputError(
-            "there are no scopes here", code="invalid_scope", hint="narrow with authorization_details"
-        )
-
-
-def _wanted(form: Mapping[str, str], appraisal: Appraisal) -> IssuanceRequest:
-    details = form.get("authorization_details")
-    return IssuanceRequest(
-        caller=Caller(f"workload:{_attestor_of(form['subject_token_type'])}", None),
-        appraisal=appraisal,
-        audience=_audience(form),
-        agent=AgentName.parse(form["agent"]) if "agent" in form else None,
-        task=form.get("task"),
-        scope=None if details is None else parse_details(details.encode()),
-        reason=form.get("reason"),
-        single=True,
-    )
-
-
-def _audience(form: Mapping[str, str]) -> str:
-    """`audience` or `resource`; a token has one audience, so both must agree."""
-    audience, resource = form.get("audience"), form.get("resource")
-    if audience is None and resource is None:
-        raise InvalidInputError(
-            "audience is missing", code="invalid_target", hint="name the provider that the token is for"
-        )
-    if audience is not None and resource is not None and audience != resource:
-        raise InvalidInputError("audience and resource differ", code="invalid_target", hint="a token has one audience")
-    return audience or resource or ""
-
-
-def _required(form: Mapping[str, str], name: str) -> str:
-    value = form.get(name)
-    if value is None:
-        raise InvalidInputError(f"{name} is missing", code="malformed_request")
-    return value
 
 
 def _answer(credential: IssuedCredential) -> TokenAnswer:

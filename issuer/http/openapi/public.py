@@ -20,14 +20,19 @@ _REFUSED: Final = frozenset({403})
 
 
 class TokenForm(msgspec.Struct, frozen=True):
-    """A token exchange (RFC 8693); its subject token is the evidence. `audience` or `resource` is needed.
+    """A token exchange (RFC 8693). `audience` or `resource` is needed.
 
-    `authorization_details` is JSON text (RFC 9396: an array of one `agent_spend` object); `agent`, `task` and `reason` are ours.
+    The subject token is the evidence; or a person's token, with the evidence as actor token; or an agent token to delegate from, and
+    then `agent` is the sub-agent and a DPoP proof is needed.
+    `authorization_details` is JSON text (RFC 9396: an array of one `agent_spend` object); `agent`, `task`, `reason`, `ttl_seconds`
+    and `task_ttl_seconds` are ours.
     """
 
     grant_type: str
     subject_token: str
     subject_token_type: str
+    actor_token: str | None = None
+    actor_token_type: str | None = None
     requested_token_type: str | None = None
     audience: str | None = None
     resource: str | None = None
@@ -35,6 +40,8 @@ class TokenForm(msgspec.Struct, frozen=True):
     agent: str | None = None
     task: str | None = None
     reason: str | None = None
+    ttl_seconds: int | None = None
+    task_ttl_seconds: int | None = None
 
 
 class AnnouncedLists(msgspec.Struct, frozen=True):

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from issuer.http.exchange import GRANT_TYPE, JWT
 from issuer.http.openapi.document import OPERATIONS
-from issuer.http.token import GRANT_TYPE, JWT
 from remit.jose import b64url_encode, public_jwk, sign_raw, thumbprint
 from tests.fakes.ground import FORM, JSON, SECRET, VALID, Ground, check_log, check_refusal
 from tests.fakes.issuer_process import AUDIENCE, initialize, running, wanted

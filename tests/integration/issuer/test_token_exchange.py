@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 import remit
-from issuer.http.token import GRANT_TYPE, JWT
+from issuer.http.exchange import GRANT_TYPE, JWT
 from remit.jose import parse_unverified
 from tests.fakes.issuer_process import AUDIENCE, initialize, running
 from tests.fakes.oidc_provider import OIDCProvider
@@ -112,7 +112,7 @@ def test_wrong_parameters(issuer, provider, changed, error, code):
     answer = issuer.http.post("/token", data=form(provider, **changed))
     assert (answer.status_code, answer.json()["error"]) == (400, error), answer.text
     assert answer.json()["code"] == code
-    assert "access_token" not in answer.text
+    assert "access_token" not in answer.json()
 
 
 @pytest.mark.parametrize(
