@@ -50,6 +50,17 @@ class BoundedConnection(http.client.HTTPConnection):
                 return
         raise OSError("; ".join(dict.fromkeys(reasons)))
 
+    def take_socket(self) -> socket.socket:
+        """The socket, for whoever reads what answers the request that was sent as it arrives; it no longer blocks.
+
+        Raises:
+            OSError: it is not connected.
+        """
+        if self._open_socket is None:
+            raise OSError("not connected")
+        self._open_socket.setblocking(False)
+        return self._open_socket
+
     def drop(self) -> None:
         """Close the socket too: `close` alone leaves it to an answer that is yet to be read."""
         self.close()

@@ -18,12 +18,16 @@ class Metadata(msgspec.Struct, frozen=True):
         bundle_url: the SPIFFE bundle of token keys.
         status_keys_url: the JWK set of status list keys.
         status_lists_url: the status list aggregation (draft-ietf-oauth-status-list section 9).
+        events_url: the stream of status events; None where there is none, and the lists are polled.
+        verifiers_url: where verifiers of registered providers register; None where they cannot.
     """
 
     trust_domain: TrustDomain
     bundle_url: str
     status_keys_url: str
     status_lists_url: str
+    events_url: str | None = None
+    verifiers_url: str | None = None
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -32,6 +36,8 @@ class _Document(msgspec.Struct, frozen=True):
     spiffe_bundle_endpoint: str
     status_jwks_uri: str
     status_list_aggregation_endpoint: str
+    status_events_endpoint: str | None = None
+    status_verifiers_endpoint: str | None = None
 
 
 class _Aggregation(msgspec.Struct, frozen=True):
@@ -59,8 +65,11 @@ def parse_metadata(document: bytes, issuer: str) -> Metadata:
         announced.spiffe_bundle_endpoint,
         announced.status_jwks_uri,
         announced.status_list_aggregation_endpoint,
+        announced.status_events_endpoint,
+        announced.status_verifiers_endpoint,
     )
-    for url in (metadata.bundle_url, metadata.status_keys_url, metadata.status_lists_url):
+    optional = [url for url in (metadata.events_url, metadata.verifiers_url) if url is not None]
+    for url in (metadata.bundle_url, metadata.status_keys_url, metadata.status_lists_url, *optional):
         _require_own(url, issuer)
     return metadata
 

@@ -1,29 +1,25 @@
-"""The one thread that keeps what is known of the issuers fresh.
+"""Reading one issuer: its documents, and what its events say, each step taken by the values of `remit.verifier.state`.
 
-It reads each issuer's metadata once, its bundle and status keys at the bundle's refresh hint (1 to 300 seconds), and the
-announced status lists at every poll. A slow or silent issuer cannot make the others stale: each turn has a budget, and all
-budgets together are a third of the staleness bound.
+Its metadata is read once, its bundle and status keys at the bundle's refresh hint (1 to 300 seconds) or when something shows
+that they are old, and its announced status lists whenever the caller says.
 """
 
-import contextlib
-import logging
-import ssl
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from time import CLOCK_BOOTTIME, clock_gettime, time
 from typing import Final
 
 from remit.bundle import Bundle, parse_jwks
 from remit.errors import InvalidInputError, UnavailableError
+from remit.secevent import StatusEvent
 from remit.statuslist import MAX_TOKEN_BYTES, StatusListToken
 from remit.verifier.fetch import Fetcher
+from remit.verifier.following import follow
 from remit.verifier.metadata import METADATA_PATH, Metadata, parse_aggregation, parse_metadata
-from remit.verifier.state import Deadlines, IssuerState, Moment, TokenKeys
+from remit.verifier.state import NEVER, Deadlines, IssuerState, Moment, TokenKeys
 
-_LOG: Final = logging.getLogger("remit.verifier")
 _MIN_HINT: Final = 1
 _MAX_HINT: Final = 300
-_FIRST_RETRY_SECONDS: Final = 0.1
 
 
 def read_clocks() -> Moment:
@@ -32,17 +28,49 @@ def read_clocks() -> Moment:
 
 
 class IssuerReader:
-    """Reads one issuer: the I/O around the steps of `IssuerState`. Used by the refreshing thread only."""
+    """Reads one issuer: the I/O around the steps of `IssuerState`. Used by one thread, except for `look_again`.
 
-    def __init__(self, issuer: str, *, max_staleness: float, leeway: int, tls: ssl.SSLContext | None) -> None:
+    Attributes:
+        issuer: its URL.
+        state: what is known; None before the first `turn` that got so far.
+        fetcher: where it is read; others ask the issuer over the same connection.
+        misheard: how many events in a row were not to be understood.
+    """
+
+    def __init__(self, issuer: str, fetcher: Fetcher, *, max_staleness: float, leeway: int) -> None:
         """Read `issuer`, whose lists are fresh for `max_staleness` seconds."""
         self.issuer = issuer
+        self.fetcher = fetcher
         self.state: IssuerState | None = None
-        self._fetcher = Fetcher(issuer, tls=tls)
+        self.misheard = 0
         self._max_staleness = max_staleness
         self._leeway = leeway
         self._pinned_metadata: Metadata | None = None
+        self._floor = 0
         self._bundle_due = 0.0
+        self._look_again = False
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is known to be missing, so that a turn is due as soon as may be."""
+        state = self.state
+        return self._look_again or state is None or state.lacks_changes or state.lacks_bundle
+
+    @property
+    def keys_due(self) -> float:
+        """When the keys are to be read again, on the clock that counts suspend."""
+        return self._bundle_due
+
+    def metadata(self, seconds: float) -> Metadata:
+        """What the issuer announces of itself; fetched within `seconds`, until keys were read with it.
+
+        Raises:
+            UnavailableError: it did not answer in time.
+            InvalidInputError: what it answered is not accepted.
+        """
+        if self._pinned_metadata is not None:
+            return self._pinned_metadata
+        return parse_metadata(self.fetcher.get(self.issuer + METADATA_PATH, seconds=seconds), self.issuer)
 
     def turn(self, seconds: float) -> None:
         """Bring `state` up to date within `seconds`; what was learned before a failure is kept.
@@ -54,35 +82,76 @@ class IssuerReader:
             InvalidInputError: something was answered that is not accepted.
         """
         ends = read_clocks().boot + seconds
+        self._look_again = False
+        try:
+            self._read(ends)
+        except (UnavailableError, InvalidInputError):
+            self._look_again = True
+            raise
+
+    def hear(self, events: Iterable[bytes]) -> bool:
+        """Apply `events`, signed tokens in the order in which they came; whether a heartbeat among them made anything fresher.
+
+        One that is not to be understood may tell of anything: keys and lists are read at the next turn.
+        """
+        if self.state is None:
+            return False
+        received = read_clocks()
+        known = [event for text in events if (event := self._understand(text, self.state, received)) is not None]
+        followed = follow(self.state, known, received, self._max_staleness)
+        self.state = followed.state
+        if followed.unknown_lists:
+            self._look_again = True
+        return followed.renewed
+
+    def require(self, head: int) -> None:
+        """Let nothing be accepted before head `head` is applied: the issuer named it when this verifier was registered."""
+        self._floor = max(self._floor, head)
+        if self.state is not None:
+            self.state = replace(self.state, floor=self._floor)
+
+    def look_again(self) -> None:
+        """Read keys and lists at the next turn, which is due: something that is not known was named. Safe for threads."""
+        self._bundle_due = 0.0
+        self._look_again = True
+
+    def forget(self) -> None:
+        """Drop what is known, as after a fork; only the announced trust domain and endpoints stay pinned."""
+        self.state = None
+        self._floor = 0
+        self._bundle_due = 0.0
+        self._look_again = False
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection to the issuer."""
+        self.fetcher.close()
+
+    def _understand(self, text: bytes, state: IssuerState, received: Moment) -> StatusEvent | None:
+        now = int(received.wall)
+        try:
+            event = StatusEvent.verify(text, keys=state.status_keys, issuer=self.issuer, now=now, leeway=self._leeway)
+        except InvalidInputError:
+            self.misheard += 1
+            self.look_again()
+            return None
+        self.misheard = 0
+        return event
+
+    def _get(self, url: str, ends: float, max_bytes: int = MAX_TOKEN_BYTES) -> bytes:
+        return self.fetcher.get(url, seconds=ends - read_clocks().boot, max_bytes=max_bytes)
+
+    def _read(self, ends: float) -> None:
         if self.state is None:
             self._read_keys(ends)
         try:
             self._read_lists(ends)
         finally:
-            if read_clocks().boot >= self._bundle_due:
+            if read_clocks().boot >= self._bundle_due or (self.state is not None and self.state.lacks_bundle):
                 self._read_keys(ends)
 
-    def expect_new_keys(self) -> None:
-        """Read the bundle at the next turn, whatever its hint says."""
-        self._bundle_due = 0.0
-
-    def forget(self) -> None:
-        """Drop what is known, as after a fork; only the announced trust domain and endpoints stay pinned."""
-        self.state = None
-        self._bundle_due = 0.0
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection to the issuer."""
-        self._fetcher.close()
-
-    def _get(self, url: str, ends: float, max_bytes: int = MAX_TOKEN_BYTES) -> bytes:
-        return self._fetcher.get(url, seconds=ends - read_clocks().boot, max_bytes=max_bytes)
-
     def _read_keys(self, ends: float) -> None:
-        metadata = self._pinned_metadata
-        if metadata is None:
-            metadata = parse_metadata(self._get(self.issuer + METADATA_PATH, ends), self.issuer)
+        metadata = self.metadata(ends - read_clocks().boot)
         asked = read_clocks()
         bundle = Bundle.parse(self._get(metadata.bundle_url, ends), metadata.trust_domain)
         status_keys = parse_jwks(self._get(metadata.status_keys_url, ends))
@@ -92,7 +161,7 @@ class IssuerReader:
         deadlines = Deadlines(asked.wall + trusted, asked.boot + trusted)
         if self.state is None:
             keys = TokenKeys(bundle.keys)
-            self.state = IssuerState(self.issuer, metadata, bundle, keys, deadlines, status_keys)
+            self.state = IssuerState(self.issuer, metadata, bundle, keys, deadlines, status_keys, floor=self._floor)
         else:
             self.state = self.state.with_bundle(bundle, deadlines).with_status_keys(status_keys)
         self._bundle_due = asked.boot + hint
@@ -107,7 +176,7 @@ class IssuerReader:
             try:
                 self._read_list(uri, ends)
             except InvalidInputError as error:
-                self.expect_new_keys()  # the status keys may have been rotated
+                self._bundle_due = 0.0  # the status keys may have been rotated
                 failure = error
             except UnavailableError as error:
                 failure = error
@@ -123,96 +192,6 @@ class IssuerReader:
             signed, keys=self.state.status_keys, uri=uri, now=int(read_clocks().wall), leeway=self._leeway
         )
         self.state = self.state.with_list(token, asked, self._max_staleness)
-
-
-class Refresher:
-    """Owns the thread."""
-
-    def __init__(
-        self,
-        readers: Sequence[IssuerReader],
-        publish: Callable[[Sequence[IssuerState]], None],
-        *,
-        poll_interval: float,
-        max_staleness: float,
-    ) -> None:
-        """Read `readers` every `poll_interval` seconds; hand what is known to `publish` after each issuer's turn.
-
-        Nothing is published before every issuer is loaded.
-        """
-        self._readers = readers
-        self._publish = publish
-        self._poll_interval = poll_interval
-        self._budget = max_staleness / 3 / len(readers)
-        self._first_budget = self._budget
-        self._failures: dict[str, str] = {}
-        self._complete: set[str] = set()
-        self._wake = threading.Event()
-        self._loaded = threading.Event()
-        self._stopping = False
-        self._next_nudge = 0.0
-        self._thread = threading.Thread(target=self._run, name="remit-verifier", daemon=True)
-
-    def start(self, seconds: float) -> None:
-        """Start the thread; all issuers' first loads together are meant to take at most `seconds`."""
-        self._first_budget = max(self._budget, seconds / 2 / len(self._readers))
-        self._thread.start()
-
-    def loads_within(self, seconds: float) -> bool:
-        """Wait for at most `seconds`; whether every issuer is loaded, and so something is published."""
-        return self._loaded.wait(seconds)
-
-    def missing(self) -> str:
-        """Which issuers are not loaded, and why, in words."""
-        missing = [reader.issuer for reader in self._readers if reader.issuer not in self._complete]
-        return "; ".join(f"{issuer}: {self._failures.get(issuer, 'no answer yet')}" for issuer in missing)
-
-    def stop(self) -> None:
-        """End the thread and wait for it."""
-        self._stopping = True
-        self._wake.set()
-        self._thread.join()
-
-    def nudge(self) -> None:
-        """Refresh soon, keys included: a token named a key or a list that is not known. At most once a second."""
-        now = read_clocks().boot
-        if now >= self._next_nudge:
-            self._next_nudge = now + 1
-            for reader in self._readers:
-                reader.expect_new_keys()
-            self._wake.set()
-
-    def _run(self) -> None:
-        with contextlib.ExitStack() as stack:
-            for reader in self._readers:
-                stack.callback(reader.close)
-            while not self._stopping:
-                started = read_clocks().boot
-                for reader in self._readers:
-                    self._turn(reader)
-                pause = self._poll_interval if self._loaded.is_set() else _FIRST_RETRY_SECONDS
-                self._wake.wait(max(0.0, started + pause - read_clocks().boot))
-                self._wake.clear()
-
-    def _turn(self, reader: IssuerReader) -> None:
-        if self._stopping:
-            return
-        try:
-            reader.turn(self._budget if self._loaded.is_set() else self._first_budget)
-        except (UnavailableError, InvalidInputError) as error:
-            self._failed(reader.issuer, str(error))
-        else:
-            self._recovered(reader.issuer)
-        if len(self._complete) == len(self._readers):
-            self._publish([reader.state for reader in self._readers if reader.state is not None])
-            self._loaded.set()
-
-    def _failed(self, issuer: str, why: str) -> None:
-        if self._failures.get(issuer) != why:
-            _LOG.warning("cannot refresh %s: %s", issuer, why)
-        self._failures[issuer] = why
-
-    def _recovered(self, issuer: str) -> None:
-        self._complete.add(issuer)
-        if self._failures.pop(issuer, None) is not None:
-            _LOG.info("refreshed %s again", issuer)
+        known = self.state.lists.get(uri)
+        if known is None or known.deadlines == NEVER:
+            raise UnavailableError(f"{uri} is older than what is known already")

@@ -23,6 +23,14 @@ def test_good_metadata_is_read():
     metadata = parse_metadata(json.dumps(GOOD | {"more": 1}).encode(), ISSUER)
     assert str(metadata.trust_domain) == "example.org"
     assert metadata.status_lists_url == f"{ISSUER}/statuslists"
+    assert (metadata.events_url, metadata.verifiers_url) == (None, None)
+
+
+def test_status_events_and_registration_are_optional():
+    """An issuer that has them says where; one that has not is polled."""
+    more = {"status_events_endpoint": f"{ISSUER}/status/events", "status_verifiers_endpoint": f"{ISSUER}/status/verifiers"}
+    metadata = parse_metadata(json.dumps(GOOD | more).encode(), ISSUER)
+    assert (metadata.events_url, metadata.verifiers_url) == tuple(more.values())
 
 
 @pytest.mark.parametrize(
@@ -42,6 +50,9 @@ def test_good_metadata_is_read():
         {"status_jwks_uri": "/status/keys"},
         {"status_list_aggregation_endpoint": "file:///etc/passwd"},
         {"status_list_aggregation_endpoint": None},
+        {"status_events_endpoint": "https://evil.example/status/events"},
+        {"status_verifiers_endpoint": "https://evil.example/status/verifiers"},
+        {"status_verifiers_endpoint": 1},
     ],
 )
 def test_metadata_of_another_or_leading_elsewhere_is_refused(change):
