@@ -13,6 +13,7 @@ from attestors.plugins import load_attestors
 from issuer.attestation import AttestationService, ProofGate
 from issuer.audit.service import AuditLog
 from issuer.authority.service import Authority
+from issuer.authority.words import Vocabulary
 from issuer.config import Config
 from issuer.did import DIDService
 from issuer.did.model import Describer
@@ -101,7 +102,14 @@ async def open_services(
         sealed=sealed,
         registry=Registry(database),
         providers=Providers(database),
-        authority=Authority(database, trust_domain=config.domain, host=config.host, clock_ms=clock_ms),
+        authority=Authority(
+            database,
+            keys,
+            Vocabulary(config.domain, config.host, pairwise.digest),
+            _refusal_bounds(config),
+            clock_ms=clock_ms,
+            changed=feed.wake,
+        ),
         audit=AuditLog(database),
         statuses=statuses,
         status_signer=StatusSigner(database, statuses, keys, config.url),

@@ -2,6 +2,7 @@
 
     RemitError
     ├── NotFoundError              nothing by that name, or nothing that the caller may see
+    │   └── UnknownVerifierError   not a registered verifier, or not one any more
     ├── ConflictError              it is there already, or stands in the way of what was asked
     │   ├── RetiredNameError       the name was revoked; names are never used again
     │   ├── AmbiguousNameError     the words in hand name more than one thing
@@ -10,6 +11,7 @@
     ├── UnauthenticatedError       no credential, or not one that is known
     ├── NotAllowedError            known, but this is not for them
     ├── TooManySubscribersError    no more may listen to status events
+    ├── TooManyVerifiersError      a provider has as many connected verifiers as it may
     └── NotEntitledError           evidence is good, but nothing is registered that it entitles to
 
 `issuer/http/problems.py` maps each `code` to its status; nothing in here knows of HTTP.
@@ -22,6 +24,12 @@ class NotFoundError(RemitError):
     """Nothing by that name, or nothing that the caller may see: the two look the same."""
 
     default_code = "not_found"
+
+
+class UnknownVerifierError(NotFoundError):
+    """Not a registered verifier of this provider, or not one any more: it registers again."""
+
+    default_code = "unknown_verifier"
 
 
 class ConflictError(RemitError):
@@ -68,6 +76,12 @@ class TooManySubscribersError(RemitError):
     """As many listen to status events as may, from this address, for this provider or in all."""
 
     default_code = "too_many_subscribers"
+
+
+class TooManyVerifiersError(RemitError):
+    """A provider has as many registered verifiers as it may, and all of them are connected."""
+
+    default_code = "too_many_verifiers"
 
 
 class NotEntitledError(RemitError):

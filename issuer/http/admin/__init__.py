@@ -5,6 +5,7 @@ from aiohttp import web
 from issuer.http.admin.accounts import AccountRoutes
 from issuer.http.admin.agent_keys import AgentKeyRoutes
 from issuer.http.admin.authority import AuthorityRoutes
+from issuer.http.admin.enforcement import EnforcementRoutes
 from issuer.http.admin.entries import EntryRoutes
 from issuer.http.admin.oversight import OversightRoutes
 from issuer.http.admin.providers import ProviderRoutes
@@ -23,6 +24,7 @@ def routes(services: Services) -> list[web.RouteDef]:
         *EntryRoutes(services, gate).routes(),
         *AgentKeyRoutes(services, gate).routes(),
         *StaffRoutes(services, gate).routes(),
+        *EnforcementRoutes(services, gate).routes(),
         *ProviderRoutes(services, gate).routes(),
         *AuthorityRoutes(services, gate).routes(),
         *OversightRoutes(services, gate).routes(),

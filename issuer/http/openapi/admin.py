@@ -3,8 +3,10 @@
 from typing import Final
 
 from issuer.authority.model import Question, Resolved, Stop, Stopped
+from issuer.enforcement.model import Report, ShownVerifier
 from issuer.http.admin.accounts import AgentQuery, DescribedAgent
 from issuer.http.admin.agent_keys import AgentKeyQuery
+from issuer.http.admin.enforcement import EnforcementQuery
 from issuer.http.admin.entries import EntryQuery, GrantQuery
 from issuer.http.admin.oversight import AuditPage, AuditParameters, Status
 from issuer.http.admin.providers import NewCredential
@@ -93,6 +95,8 @@ OPERATORS: Final = (
     _change("/suspend", "Suspend what the words mean", Stop, Stopped),
     _change("/resume", "Resume what the words mean", Stop, Stopped),
     _change("/revoke", "Revoke what the words mean, for good", Stop, Stopped),
+    _read("/enforcement/{seq}", "Which verifiers enforce a change, and which are silent", Report, EnforcementQuery),
+    _read("/verifiers", "List registered verifiers by provider", Listed[ShownVerifier], PageQuery),
     _read("/keys", "Every signing key, the newest last", Listed[KeyDescription]),
     _change("/keys/rotate", "Prepare the next signing key", RotateRequest, Rotated),
     _read("/audit", "Audit records", AuditPage, AuditParameters),

@@ -6,16 +6,17 @@ from typing import Final
 
 import msgspec
 
+from issuer.http.did import DID_RESOLUTION
 from issuer.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from issuer.http.oauth import FORM, OAuthError
 from issuer.http.openapi.admin import OPERATORS
 from issuer.http.openapi.model import Access, Operation
-from issuer.http.openapi.public import PUBLIC, SIDECARS
+from issuer.http.openapi.public import PROVIDERS, PUBLIC, SIDECARS
 from issuer.http.problems import MEDIA_TYPE as PROBLEM
 from issuer.http.problems import Problem
 from remit.scope_wire import ScopeWire
 
-OPERATIONS: Final = (*PUBLIC, *SIDECARS, *OPERATORS)
+OPERATIONS: Final = (*PUBLIC, *PROVIDERS, *SIDECARS, *OPERATORS)
 """Every operation of the issuer."""
 
 JSON = dict[str, object]
@@ -34,6 +35,7 @@ _RAW_FIELDS: Final[Mapping[tuple[str, str], JSON]] = {
 _SECURITY: Final[Mapping[Access, list[JSON]]] = {
     Access.PUBLIC: [],
     Access.OPERATOR: [{"operator": []}],
+    Access.PROVIDER: [{"provider": []}],
     Access.PROOF: [{"proof": []}],
     Access.SESSION: [{"session": [], "proof": []}],
     Access.EVIDENCE: [{"session": [], "proof": []}, {}],
@@ -41,6 +43,7 @@ _SECURITY: Final[Mapping[Access, list[JSON]]] = {
 
 _SCHEMES: Final[JSON] = {
     "operator": {"type": "http", "scheme": "bearer", "description": "an operator's credential, `remit_op_…`"},
+    "provider": {"type": "http", "scheme": "bearer", "description": "a provider's credential, `remit_prov_…`"},
     "session": {
         "type": "http",
         "scheme": "DPoP",
@@ -66,6 +69,9 @@ _INTRODUCTION: Final = (
     "here 404, another method 405, and a defect 500. A refusal is a problem document (RFC 9457) with a stable `code`; "
     "`/token` answers in OAuth's shape."
 )
+
+
+_EMPTY: Final[JSON] = {"description": "done"}
 
 
 def document(url: str) -> JSON:
@@ -133,7 +139,9 @@ def _responses(operation: Operation, schemas: Mapping[object, JSON]) -> JSON:
     refusal = {"$ref": f"#/components/responses/{'RefusedByOAuth' if operation.form else 'Refused'}"}
     good = {} if operation.answer is None else schemas[operation.answer]
     found: JSON = dict.fromkeys(map(str, operation.statuses), refusal)
-    found[str(operation.status)] = _response("done", operation.media_type, good)
+    if operation.media_type == DID_RESOLUTION:
+        found |= dict.fromkeys(map(str, {400, 404, *operation.refusals}), _response("not resolved", DID_RESOLUTION, {}))
+    found[str(operation.status)] = _EMPTY if operation.status == 204 else _response("done", operation.media_type, good)
     return found
 
 

@@ -13,6 +13,7 @@ class Access(StrEnum):
 
     PUBLIC = "public"
     OPERATOR = "operator"
+    PROVIDER = "provider"
     PROOF = "proof"
     SESSION = "session"
     EVIDENCE = "evidence"

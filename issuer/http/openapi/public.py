@@ -4,14 +4,17 @@ from typing import Final
 
 import msgspec
 
+from issuer.did.resolution import Options
+from issuer.enforcement.model import Acknowledgement, Registered, Registration
 from issuer.http.agent_keys import KeyAnswer, KeyRequest
 from issuer.http.attest import JoinRequest, SessionAnswer, SessionRequest, WorkloadsAnswer, WorkloadsRequest
+from issuer.http.did import DID_RESOLUTION
 from issuer.http.issue import IssueAnswer, IssueRequest
 from issuer.http.openapi.model import Access, Operation
-from issuer.http.token import TokenAnswer
 from issuer.http.status import EventsQuery
-from remit.statuslist import MEDIA_TYPE as STATUS_LIST
+from issuer.http.token import TokenAnswer
 from issuer.status.events import MEDIA_TYPE as EVENTS
+from remit.statuslist import MEDIA_TYPE as STATUS_LIST
 
 _JWKS: Final = "application/jwk-set+json"
 _DID: Final = "application/did+json"
@@ -65,7 +68,6 @@ PUBLIC: Final = (
     Operation("GET", "/status/keys", "The keys of the status lists as a JWK set", media_type=_JWKS),
     Operation("GET", "/statuslists", "Which status lists there are", answer=AnnouncedLists),
     Operation("GET", "/statuslists/{number}", "A status list, signed this second", media_type=STATUS_LIST),
-    Operation("GET", "/account/{account}/did.json", "The DID document of an account", media_type=_DID, refusals=_GONE),
     Operation(
         "GET",
         "/status/events",
@@ -74,12 +76,31 @@ PUBLIC: Final = (
         query=EventsQuery,
         refusals=frozenset({401, 404, 429}),
     ),
+    Operation("GET", "/account/{account}/did.json", "The DID document of an account", media_type=_DID, refusals=_GONE),
     Operation(
         "GET",
         "/account/{account}/agent/{path}/did.json",
         "The DID document of an agent",
         media_type=_DID,
         refusals=_GONE,
+    ),
+    Operation(
+        "GET", "/account/{account}/did.jsonl", "The history of an account", media_type="text/jsonl", refusals=_GONE
+    ),
+    Operation(
+        "GET",
+        "/account/{account}/agent/{path}/did.jsonl",
+        "The history of an agent (did:webvh)",
+        media_type="text/jsonl",
+        refusals=_GONE,
+    ),
+    Operation(
+        "GET",
+        "/1.0/identifiers/{did}",
+        "Resolve a DID of this issuer (W3C DID Resolution); refusals have that form too",
+        media_type=DID_RESOLUTION,
+        query=Options,
+        refusals=frozenset({406, 410, 501}),
     ),
     Operation("GET", "/healthz/live", "Whether the process answers", answer=Health),
     Operation("GET", "/healthz/ready", "Whether it could issue", answer=Health),
@@ -102,6 +123,35 @@ PUBLIC: Final = (
     ),
 )
 """What everybody may ask."""
+
+PROVIDERS: Final = (
+    Operation(
+        "POST",
+        "/status/verifiers",
+        "Register a verifier of the provider; durable before the answer",
+        access=Access.PROVIDER,
+        answer=Registered,
+        body=Registration,
+        refusals=frozenset({409, 429}),
+    ),
+    Operation(
+        "POST",
+        "/status/verifiers/{instance}/acks",
+        "A verifier enforces a change, and all before it",
+        access=Access.PROVIDER,
+        status=204,
+        body=Acknowledgement,
+        refusals=frozenset({409}),
+    ),
+    Operation(
+        "DELETE",
+        "/status/verifiers/{instance}",
+        "A verifier leaves: it accepts nothing any more",
+        access=Access.PROVIDER,
+        status=204,
+    ),
+)
+"""What verifiers of providers tell."""
 
 SIDECARS: Final = (
     Operation(
