@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from issuer.enforcement.model import Bounds
 from issuer.errors import ConflictError
 from issuer.registry.requests import ShortText
 from issuer.registry.state import State
@@ -26,6 +27,9 @@ class Kind(StrEnum):
     TOKEN = "token"  # noqa: S105 - the word, not a secret
     SIDECAR = "sidecar"
     OPERATOR = "operator"
+    PROVIDER = "provider"
+    PERSON = "person"
+    KEY = "key"
 
 
 class Verb(StrEnum):
@@ -34,9 +38,15 @@ class Verb(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     REVOKE = "revoke"
+    COMPLETE = "complete"
 
 
-_REACHES = {Verb.SUSPEND: State.SUSPENDED, Verb.RESUME: State.ACTIVE, Verb.REVOKE: State.REVOKED}
+_REACHES = {
+    Verb.SUSPEND: State.SUSPENDED,
+    Verb.RESUME: State.ACTIVE,
+    Verb.REVOKE: State.REVOKED,
+    Verb.COMPLETE: State.REVOKED,
+}
 
 
 def next_state(current: State, verb: Verb, what: str) -> State:
@@ -45,16 +55,17 @@ def next_state(current: State, verb: Verb, what: str) -> State:
     Raises:
         ConflictError: it is revoked, and is to be suspended or resumed.
     """
-    if current is State.REVOKED and verb is not Verb.REVOKE:
+    reached = _REACHES[verb]
+    if current is State.REVOKED and reached is not State.REVOKED:
         raise ConflictError(f"{what} is revoked, which is final", hint="register another one")
-    return _REACHES[verb]
+    return reached
 
 
 class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an operator wants suspended, resumed or revoked.
 
     Attributes:
-        what: anything in hand: a name, a SPIFFE ID, a DID, a token, a `jti`, a grant's id, a task.
+        what: anything in hand: a name, a SPIFFE ID, a DID, a token, a `jti`, a grant's id, a task, a person, a signing key.
         reason: why, for the audit log.
         ticket: where it is discussed, for the audit log.
     """
@@ -80,7 +91,8 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: what it is.
-        id: its name: of an account, an agent, a sidecar, an operator or a task; a grant's id; a token's `jti`.
+        id: its name: of an account, an agent, a sidecar, a provider, an operator or a task; a grant's id; a token's `jti`; a key's
+            `kid`; a person's digest, never who they are.
         account: the account that it concerns, if it is of one.
         agent: the full name of the agent that it concerns, if it is of one.
         state: its own state; of a task or a token, that of its grants.
@@ -118,10 +130,38 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
         resolved: what it was done to, as it is now.
         changed: how much that changed.
         seq: the number of the change in the status lists; a verifier that enforces this one or a later one enforces it.
-        committed_at_ms: when it was durable, milliseconds since the epoch.
+        requested_at_ms: when it was asked for; all times are milliseconds since the epoch.
+        committed_at_ms: when it was durable.
+        unregistered_refuse_by_ms: when every verifier of Remit that nobody waits for refuses, if it keeps the usual bound.
+        offline_refuse_by_ms: when everybody else refuses: those who read no status, and so take a token until it expires.
     """
 
     resolved: Resolved
     changed: Changed
     seq: int
+    requested_at_ms: int
     committed_at_ms: int
+    unregistered_refuse_by_ms: int
+    offline_refuse_by_ms: int
+
+    @classmethod
+    def undated(cls, resolved: Resolved, changed: Changed, seq: int, requested_at_ms: int) -> "Stopped":
+        """An answer before the commit: see `committed`."""
+        return cls(
+            resolved=resolved,
+            changed=changed,
+            seq=seq,
+            requested_at_ms=requested_at_ms,
+            committed_at_ms=requested_at_ms,
+            unregistered_refuse_by_ms=requested_at_ms,
+            offline_refuse_by_ms=requested_at_ms,
+        )
+
+    def committed(self, at_ms: int, bounds: Bounds) -> "Stopped":
+        """The same once it was durable, at `at_ms`."""
+        return msgspec.structs.replace(
+            self,
+            committed_at_ms=at_ms,
+            unregistered_refuse_by_ms=at_ms + bounds.unregistered_ms,
+            offline_refuse_by_ms=at_ms + bounds.offline_ms,
+        )

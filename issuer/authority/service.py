@@ -6,41 +6,52 @@ and numbers the change. Whatever an issuance read before is void then: the revis
 
 from collections.abc import Callable
 
-import msgspec
-
 from issuer.audit.model import AuditRecord
 from issuer.audit.store import append
 from issuer.authority.model import Changed, Kind, Question, Resolved, Stop, Stopped, Verb
 from issuer.authority.resolve import resolve
 from issuer.authority.stopping import require_may_stop, stop
+from issuer.authority.tainting import taint
 from issuer.authority.targets import Target, by_account, resolved
-from issuer.authority.words import Meaning, meanings
-from issuer.changes import Change, apply
+from issuer.authority.words import Meaning, Vocabulary, meanings
+from issuer.changes import Applied, Change, apply
+from issuer.enforcement.model import Bounds
+from issuer.keys import KeyService
 from issuer.registry.roles import Operator
 from issuer.status.model import Mark, StatusChange
 from issuer.status.store import advance
 from issuer.storage import Database, Transaction
-from remit.ids import TrustDomain
 
 
 class Authority:
     """Who may still do what, and the end of it."""
 
     def __init__(
-        self, database: Database, *, trust_domain: TrustDomain, host: str, clock_ms: Callable[[], int]
+        self,
+        database: Database,
+        keys: KeyService,
+        vocabulary: Vocabulary,
+        bounds: Bounds,
+        *,
+        clock_ms: Callable[[], int],
+        changed: Callable[[], None],
     ) -> None:
         """Decide over what `database` holds.
 
         Args:
             database: where.
-            trust_domain: the only one whose SPIFFE IDs mean something here.
-            host: host and port of the public URL, which DIDs are under.
+            keys: the signing keys, which are stopped too.
+            vocabulary: what words mean here.
+            bounds: for how long after a change those may go on who do not hear of it.
             clock_ms: milliseconds since the epoch; read after a commit, to say when it was.
+            changed: is called after each commit that changed authority, to tell those who listen.
         """
         self._database = database
-        self._trust_domain = trust_domain
-        self._host = host
+        self._keys = keys
+        self._vocabulary = vocabulary
+        self._bounds = bounds
         self._clock_ms = clock_ms
+        self._changed = changed
 
     async def resolve(self, operator: Operator, question: Question) -> Resolved:
         """Say what words mean, changing nothing.
@@ -50,7 +61,7 @@ class Authority:
             NotFoundError: see `resolve`.
             AmbiguousNameError: see `resolve`.
         """
-        possible = self._meanings(question.what)
+        possible = meanings(question.what, self._vocabulary)
         return resolved(await self._database.read(lambda tx: resolve(tx, operator, possible)))
 
     async def stop(self, change: Change, verb: Verb, request: Stop) -> Stopped:
@@ -60,25 +71,33 @@ class Authority:
             InvalidInputError: see `meanings`.
             NotFoundError: see `resolve`.
             AmbiguousNameError: see `resolve`.
-            ConflictError: it is revoked, and is to be suspended or resumed.
-            NotAllowedError: see `require_may_stop`.
+            ConflictError: it is revoked, and is to be suspended or resumed; see also `taint`.
+            NotAllowedError: see `require_may_stop` and `taint`.
         """
-        possible = self._meanings(request.what)
-        applied = await apply(self._database, change, lambda tx: _stop(tx, change, verb, request, possible), Stopped)
+        possible = meanings(request.what, self._vocabulary)
+        if possible[0].kind is Kind.KEY:
+            return self._told(await taint(self._keys, change, verb, request, possible[0].name))
+
+        async def work(tx: Transaction) -> Stopped:
+            target = await resolve(tx, change.operator, possible)
+            require_may_stop(change.operator, target)
+            return await stop_and_record(tx, change, verb, request, target)
+
+        return self._told(await apply(self._database, change, work, Stopped))
+
+    def _told(self, applied: Applied[Stopped]) -> Stopped:
+        """The answer, once those who listen are woken."""
         if applied.repeated:
-            return applied.answer
-        return msgspec.structs.replace(applied.answer, committed_at_ms=self._clock_ms())
-
-    def _meanings(self, what: str) -> tuple[Meaning, ...]:
-        return meanings(what, self._trust_domain, self._host)
+            return applied.answer.committed(applied.answer.committed_at_ms, self._bounds)
+        self._changed()
+        return applied.answer.committed(self._clock_ms(), self._bounds)
 
 
-async def _stop(tx: Transaction, change: Change, verb: Verb, request: Stop, possible: tuple[Meaning, ...]) -> Stopped:
-    target = await resolve(tx, change.operator, possible)
-    require_may_stop(change.operator, target)
+async def stop_and_record(tx: Transaction, change: Change, verb: Verb, request: Stop, target: Target) -> Stopped:
+    """Do `verb` to `target`, record it for each account that it concerns, and number the change."""
     marks: list[Mark] = []
     for part in by_account(target):  # each account's owner finds it in their log
-        changed = await stop(tx, part, verb)
+        changed = await stop(tx, part, verb, change.now)
         await append(tx, _record(change, verb, request, part, len(changed)))
         marks += changed
     now = await resolve(tx, change.operator, [Meaning(target.kind, target.id)])
@@ -88,7 +107,7 @@ async def _stop(tx: Transaction, change: Change, verb: Verb, request: Stop, poss
             verb=verb.value, what=target.noun, account=target.account, marks=marks, requested_at_ms=change.at_ms
         ),
     )
-    return Stopped(resolved=resolved(now), changed=Changed(len(marks)), seq=seq, committed_at_ms=change.at_ms)
+    return Stopped.undated(resolved(now), Changed(len(marks)), seq, change.at_ms)
 
 
 def _record(change: Change, verb: Verb, request: Stop, target: Target, grants: int) -> AuditRecord:

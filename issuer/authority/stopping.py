@@ -3,15 +3,20 @@
 Nothing is ever deleted: a row that is gone could be taken for one that was never revoked.
 """
 
+from typing import Final
+
 from issuer.authority import store
 from issuer.authority.model import Kind, Verb, next_state
 from issuer.authority.targets import HeldGrant, Target
+from issuer.did.changes import note_state
 from issuer.errors import NotAllowedError
 from issuer.registry.roles import Action, Operator
 from issuer.registry.state import State
+from issuer.registry.store.providers import set_provider_state
 from issuer.status import recompute
 from issuer.status.model import Mark, StatusIndex
 from issuer.storage import Transaction
+from remit.ids import AccountName, AgentName
 
 
 def require_may_stop(operator: Operator, target: Target) -> None:
@@ -31,32 +36,47 @@ def require_may_stop(operator: Operator, target: Target) -> None:
         )
 
 
-async def stop(tx: Transaction, target: Target, verb: Verb) -> list[Mark]:
-    """Do `verb` to `target`; returns what the status lists say otherwise now.
+async def stop(tx: Transaction, target: Target, verb: Verb, now: int) -> list[Mark]:
+    """Do `verb` to `target`, which is no signing key, at `now`; returns what the status lists say otherwise now.
 
     Raises:
         ConflictError: it is revoked, and is to be suspended or resumed.
     """
     state = next_state(target.state, verb, target.noun)
+    if target.kind is Kind.TOKEN and verb is Verb.REVOKE and target.held[0].task is None and target.index is not None:
+        return await void_index(tx, target.held[0], target.index)
+    if target.kind in _HELD:
+        living = [grant for grant in target.held if grant.state is not State.REVOKED]
+        return [mark for grant in living for mark in await _stop_grant(tx, grant, state)]
+    if state is target.state:
+        return []
+    return await _stop_one(tx, target, state, now)
+
+
+_HELD: Final = frozenset({Kind.GRANT, Kind.TASK, Kind.TOKEN})
+"""What is no thing of its own, but one grant or several."""
+
+
+async def _stop_one(tx: Transaction, target: Target, state: State, now: int) -> list[Mark]:
+    """Write the state of something that has a row of its own, and do what follows from it."""
+    if target.kind is Kind.PROVIDER:
+        await set_provider_state(tx, target.id, state)
+        return []
+    if target.key is None:
+        await store.set_state(tx, target.kind, target.id, state)
+        return []
+    await store.set_state(tx, target.kind, target.key, state)
     match target.kind:
-        case Kind.ACCOUNT | Kind.AGENT | Kind.SIDECAR | Kind.OPERATOR:
-            if state is target.state:
-                return []
-            key = target.id if target.key is None else target.key
-            await store.set_state(tx, target.kind, key, state)
-            return await _recompute_below(tx, target)
-        case Kind.TOKEN if verb is Verb.REVOKE and target.held[0].task is None and target.index is not None:
-            return await _revoke_token(tx, target.held[0], target.index)
-        case Kind.GRANT | Kind.TASK | Kind.TOKEN:
-            living = [grant for grant in target.held if grant.state is not State.REVOKED]
-            return [mark for grant in living for mark in await _stop_grant(tx, grant, state)]
-
-
-async def _recompute_below(tx: Transaction, target: Target) -> list[Mark]:
-    if target.kind is Kind.ACCOUNT and target.key is not None:
-        return await recompute.below_account(tx, target.key)
-    if target.kind is Kind.AGENT and target.key is not None:
-        return await recompute.below_agent(tx, target.key)
+        case Kind.ACCOUNT:
+            await note_state(tx, AccountName.parse(target.id), now)
+            return await recompute.below_account(tx, target.key)
+        case Kind.AGENT:
+            await note_state(tx, AgentName.parse(target.id), now)
+            return await recompute.below_agent(tx, target.key)
+        case Kind.PERSON:
+            return await recompute.of_person(tx, target.key)
+        case Kind.SIDECAR if state is not State.ACTIVE:
+            await store.end_sessions(tx, target.key)
     return []
 
 
@@ -67,8 +87,8 @@ async def _stop_grant(tx: Transaction, grant: HeldGrant, state: State) -> list[M
     return await recompute.below_grant(tx, grant.id)
 
 
-async def _revoke_token(tx: Transaction, grant: HeldGrant, index: StatusIndex) -> list[Mark]:
-    """Revoke a token of a standing grant: its index is invalid for good, and the grant goes on with another one."""
+async def void_index(tx: Transaction, grant: HeldGrant, index: StatusIndex) -> list[Mark]:
+    """Revoke the tokens that name an index, for good; their grant goes on with a fresh one."""
     if grant.index == index:
         await store.take_index(tx, grant.id)
     return await recompute.retire_index(tx, index)

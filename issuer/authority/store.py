@@ -12,9 +12,8 @@ from issuer.storage import Row, Transaction, Value
 
 _SELECT: Final = (
     "SELECT grants.id, grants.agent_id, accounts.name AS account, agents.path, grants.task, grants.state, "
-    "coalesce(opener.state, 'active') AS opener, grants.status_list, grants.status_index "
-    "FROM grants JOIN agents ON agents.id = grants.agent_id JOIN accounts ON accounts.id = agents.account_id "
-    "LEFT JOIN grants AS opener ON opener.id = grants.parent_id"
+    "grants.status_list, grants.status_index "
+    "FROM grants JOIN agents ON agents.id = grants.agent_id JOIN accounts ON accounts.id = agents.account_id"
 )
 
 _SET_STATE: Final = {
@@ -23,6 +22,7 @@ _SET_STATE: Final = {
     Kind.GRANT: "UPDATE grants SET state = $2, revision = revision + 1 WHERE id = $1",
     Kind.SIDECAR: "UPDATE sidecars SET state = $2, revision = revision + 1 WHERE id = $1",
     Kind.OPERATOR: "UPDATE operators SET state = $2 WHERE name = $1",
+    Kind.PERSON: "UPDATE persons SET state = $2, revision = revision + 1 WHERE id = $1",
 }
 
 _BELOW_ACCOUNT: Final = (
@@ -33,6 +33,19 @@ _TREE: Final = (
     "WITH RECURSIVE tree (id) AS (SELECT CAST($1 AS INTEGER) UNION ALL "
     "SELECT agents.id FROM agents JOIN tree ON agents.parent_id = tree.id) "
 )
+_CHAINS: Final = (
+    "WITH RECURSIVE below (id) AS (SELECT id FROM grants WHERE {root} UNION "
+    "SELECT grants.id FROM below JOIN grants ON grants.parent_id = below.id) "
+)
+_BELOW_CHAINS: Final = "FROM below JOIN grants ON grants.id = below.id WHERE grants.state <> 'revoked'"
+
+BELOW: Final = {
+    Kind.ACCOUNT: ("", _BELOW_ACCOUNT),
+    Kind.AGENT: (_TREE, _BELOW_AGENT),
+    Kind.GRANT: (_CHAINS.format(root="id = $1"), _BELOW_CHAINS),
+    Kind.PERSON: (_CHAINS.format(root="person_id = $1"), _BELOW_CHAINS),
+}
+"""How the grants below something are found: what comes before SELECT, and after it."""
 
 
 class IssuedToken(msgspec.Struct, frozen=True):
@@ -56,6 +69,11 @@ async def set_state(tx: Transaction, kind: Kind, key: Value, state: State) -> No
     await tx.execute(_SET_STATE[kind], key, state.value)
 
 
+async def end_sessions(tx: Transaction, sidecar_id: int) -> None:
+    """End every session of a sidecar."""
+    await tx.execute("DELETE FROM sidecar_sessions WHERE sidecar_id = $1", sidecar_id)
+
+
 async def take_index(tx: Transaction, grant_id: str) -> None:
     """Leave a grant without an index: its next issuance draws a fresh one."""
     await tx.execute(
@@ -74,15 +92,9 @@ async def grants_of_task(tx: Transaction, task: str) -> list[HeldGrant]:
     return [_held(row) for row in await tx.fetch(f"{_SELECT} WHERE grants.task = $1 ORDER BY grants.id", task)]
 
 
-async def grants_opened_under(tx: Transaction, grant_id: str) -> list[str]:
-    """The ids of the grants that were opened under this one and are not revoked."""
-    rows = await tx.fetch("SELECT id FROM grants WHERE parent_id = $1 AND state <> 'revoked' ORDER BY id", grant_id)
-    return [row["id"] for row in rows]
-
-
-async def grants_below(tx: Transaction, kind: Kind, key: int) -> tuple[tuple[str, ...], int]:
-    """The first ids of the grants below an account or an agent that are not revoked, and how many there are."""
-    tree, below = ("", _BELOW_ACCOUNT) if kind is Kind.ACCOUNT else (_TREE, _BELOW_AGENT)
+async def grants_below(tx: Transaction, kind: Kind, key: int | str) -> tuple[tuple[str, ...], int]:
+    """The first ids of the grants below something that are not revoked, and how many there are; a grant is below itself."""
+    tree, below = BELOW[kind]
     # By time first: an order that some index had would make SQLite read all grants in that order.
     order = "ORDER BY grants.created_at, grants.id LIMIT $2"
     rows = await tx.fetch(f"{tree}SELECT grants.id {below} {order}", key, MAX_LISTED)
@@ -108,6 +120,5 @@ def _held(row: Row) -> HeldGrant:
         agent=f"{row['account']}/{row['path']}",
         task=row["task"],
         state=State(row["state"]),
-        opener=State(row["opener"]),
         index=index,
     )

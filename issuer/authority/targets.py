@@ -17,7 +17,6 @@ class HeldGrant(msgspec.Struct, frozen=True):
         agent: the agent's full name.
         task: the task that it is for, or None.
         state: its own state.
-        opener: the state of the grant that it was opened under, active if there is none.
         index: the index that its tokens name now, if it has one.
     """
 
@@ -27,7 +26,6 @@ class HeldGrant(msgspec.Struct, frozen=True):
     agent: str
     task: str | None
     state: State
-    opener: State
     index: StatusIndex | None
 
 
@@ -37,7 +35,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: what it is.
         id: its name, as `Resolved.id`.
-        key: the key of its row: an account's, an agent's, a sidecar's; None for others.
+        key: the key of its row: an account's, an agent's, a sidecar's, a person's; None for others.
         account: the account that it is of, or None.
         agent: the agent that it is of, or None.
         state: its own state.
@@ -136,5 +134,7 @@ def _extent(target: Target) -> str:
             grant = target.held[0]
             own = "" if target.kind is Kind.GRANT else f", grant {grant.id}"
             return f" of agent {grant.agent}, {f'task {grant.task}' if grant.task else 'standing'}{own}"
-        case Kind.SIDECAR | Kind.OPERATOR:
+        case Kind.PERSON:
+            return f", on whose behalf {count} {'is' if target.below_count == 1 else 'are'}"
+        case Kind.SIDECAR | Kind.OPERATOR | Kind.PROVIDER | Kind.KEY:
             return ""

@@ -1,8 +1,13 @@
 """Reading the words: what could they mean? Pure; the registry then says which of the meanings exist.
 
-A prefix settles it: `account:acme`, `agent:acme/planner`, `grant:gr_…`, `task:task-81`, `jti:…`, `sidecar:edge-1`, `operator:ana`.
-So do the forms of a SPIFFE ID, a DID and a token. Anything else may mean several things.
+A prefix settles it: `account:acme`, `agent:acme/planner`, `grant:gr_…`, `task:task-81`, `jti:…`, `sidecar:edge-1`, `operator:ana`,
+`provider:search-api`, `person:ISSUER#SUBJECT`, `key:KID`. So do the forms of a SPIFFE ID, a DID and a token. Anything else may mean
+several things.
 """
+
+import re
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -12,6 +17,7 @@ from remit.errors import InvalidInputError
 from remit.ids import DID, SPIFFEID, AccountName, AgentName, SidecarName, TrustDomain
 from remit.jose import parse_unverified
 
+_DIGEST_RE: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PREFIXES = {kind.value: kind for kind in Kind if kind is not Kind.TOKEN} | {"jti": Kind.TOKEN}
 
 
@@ -20,17 +26,33 @@ class Meaning(msgspec.Struct, frozen=True):
 
     Attributes:
         kind: what it would be.
-        name: the name it would have: a token's is its `jti`.
+        name: the name it would have: a token's is its `jti`, a person's a digest.
+        scid: what the history of that name must be certified by, when it was named by its did:webvh.
     """
 
     kind: Kind
     name: str
+    scid: str | None = None
 
 
-def meanings(what: str, trust_domain: TrustDomain, host: str) -> tuple[Meaning, ...]:
-    """What `what` may mean to the issuer of `trust_domain` at `host`, where DIDs are under.
+class Vocabulary(msgspec.Struct, frozen=True):
+    """What words mean at one issuer.
 
-    Nothing inside a token is believed: its `jti` only says which record to look up.
+    Attributes:
+        trust_domain: the only one whose SPIFFE IDs mean something here.
+        host: host and port of the public URL, which DIDs are under.
+        person_digest: what a person is known by here, from the issuer and the subject of their tokens.
+    """
+
+    trust_domain: TrustDomain
+    host: str
+    person_digest: Callable[[str, str], str]
+
+
+def meanings(what: str, vocabulary: Vocabulary) -> tuple[Meaning, ...]:
+    """What `what` may mean, at least one thing.
+
+    Nothing inside a token is believed: its `jti` only says which record to look up. Who a person is goes no further than here.
 
     Raises:
         InvalidInputError: it has the form of a SPIFFE ID, a DID or a token, but is none, or is of somebody else.
@@ -38,9 +60,11 @@ def meanings(what: str, trust_domain: TrustDomain, host: str) -> tuple[Meaning, 
     what = what.strip()
     prefix, colon, rest = what.partition(":")
     if what.startswith("spiffe:"):
-        return (_from_spiffe_id(SPIFFEID.parse(what), trust_domain),)
+        return (_from_spiffe_id(SPIFFEID.parse(what), vocabulary.trust_domain),)
     if what.startswith("did:"):
-        return (_from_did(DID.parse(what), host),)
+        return (_from_did(DID.parse(what), vocabulary.host),)
+    if colon and prefix == Kind.PERSON:
+        return (Meaning(Kind.PERSON, _digest_of(rest, vocabulary)),)
     if colon and prefix in _PREFIXES:
         return (Meaning(_PREFIXES[prefix], rest),)
     if what.startswith("eyJ") and what.count(".") == 2:
@@ -59,7 +83,18 @@ def _from_spiffe_id(spiffe_id: SPIFFEID, trust_domain: TrustDomain) -> Meaning:
 def _from_did(did: DID, host: str) -> Meaning:
     if did.host != host:
         raise InvalidInputError("this DID is of another issuer", hint=f"this one's are under {host}")
-    return Meaning(Kind.ACCOUNT, did.account) if did.agent is None else Meaning(Kind.AGENT, str(did.agent))
+    return Meaning(Kind.ACCOUNT if did.agent is None else Kind.AGENT, did.subject, did.scid)
+
+
+def _digest_of(person: str, vocabulary: Vocabulary) -> str:
+    issuer, hash_sign, subject = person.partition("#")
+    if not hash_sign and _DIGEST_RE.fullmatch(person):
+        return person
+    if not issuer or not subject:
+        raise InvalidInputError(
+            "this names no person", hint="say person:ISSUER#SUBJECT, with `iss` and `sub` as their tokens have them"
+        )
+    return vocabulary.person_digest(issuer, subject)
 
 
 def _unverified_jti(token: str) -> str:

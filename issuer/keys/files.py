@@ -49,8 +49,12 @@ class KeyFiles:
         return key
 
     def discard(self, kid: str) -> None:
-        """Remove a key that was created for nothing."""
-        self._path(kid).unlink()
+        """Remove a key for good: one that was created for nothing, or that is tainted; nothing happens if it is not there."""
+        try:
+            self._path(kid).unlink()
+        except FileNotFoundError:
+            return
+        sync_folder(self._folder)
 
     def _path(self, kid: str) -> Path:
         return self._folder / f"{kid}.pem"
@@ -76,8 +80,13 @@ def write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let a name that was added to the folder, or removed from it, stay so after a crash."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

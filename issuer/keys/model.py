@@ -63,6 +63,10 @@ class KeySet(Struct, frozen=True):
 
     keys: tuple[SigningKey, ...]
 
+    def find(self, kid: str) -> SigningKey | None:
+        """The key with this kid, or None."""
+        return next((key for key in self.keys if key.kid == kid), None)
+
     def of(self, purpose: Purpose, instance: str) -> tuple[SigningKey, ...]:
         """The keys of one issuer for one purpose, oldest first; revoked ones left out."""
         mine = (key for key in self.keys if key.purpose is purpose and key.instance == instance and not key.revoked)
@@ -86,6 +90,11 @@ class KeySet(Struct, frozen=True):
     def prepared(self, purpose: Purpose, instance: str, now: int) -> SigningKey | None:
         """The key that waits for its activation, or None."""
         return next((key for key in self.of(purpose, instance) if now < key.activates_at), None)
+
+    def signers(self, purpose: Purpose, instance: str, now: int) -> tuple[SigningKey, ...]:
+        """The key that signs at `now`, and the one that waits for its activation if there is one; raises as `signing`."""
+        waiting = self.prepared(purpose, instance, now)
+        return (self.signing(purpose, instance, now), *(() if waiting is None else (waiting,)))
 
     def phase(self, key: SigningKey, now: int) -> Phase:
         """Where one of these keys is in its life at `now`."""

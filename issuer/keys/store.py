@@ -29,9 +29,19 @@ async def add(tx: Transaction, key: SigningKey) -> None:
     )
 
 
-async def retire(tx: Transaction, kid: str, *, retires_at: int) -> None:
-    """Set when a key stops being published."""
+async def retire(tx: Transaction, kid: str, *, retires_at: int | None) -> None:
+    """Set when a key stops being published; None: it does not."""
     await tx.execute("UPDATE signing_keys SET retires_at = $2 WHERE kid = $1", kid, retires_at)
+
+
+async def activate(tx: Transaction, kid: str, *, activates_at: int) -> None:
+    """Set when a key begins to sign."""
+    await tx.execute("UPDATE signing_keys SET activates_at = $2 WHERE kid = $1", kid, activates_at)
+
+
+async def revoke(tx: Transaction, kid: str) -> None:
+    """Neither sign with a key nor publish it any more."""
+    await tx.execute("UPDATE signing_keys SET state = 'revoked' WHERE kid = $1", kid)
 
 
 def _key(row: Row) -> SigningKey:

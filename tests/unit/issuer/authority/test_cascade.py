@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from issuer.authority.model import Stop, Verb
-from issuer.authority.service import Authority
 from issuer.changes import Change
 from issuer.errors import ConflictError
 from issuer.registry.requests import NewAccount, NewAgent, NewGrant
@@ -18,7 +17,7 @@ from issuer.registry.service import Registry
 from issuer.registry.state import State, effective, status_value
 from issuer.status.service import StatusLists
 from issuer.storage import SQLiteDatabase
-from remit.ids import TrustDomain
+from tests.fakes.authority import authority_over
 
 AGENTS = ["acme/a", "acme/a/sub/b", "acme/a/sub/b/sub/c", "acme/z", "zeta/a"]
 TASKS = {"acme/a": ["t-1"], "acme/a/sub/b/sub/c": ["t-1", "t-2"], "zeta/a": ["t-2"]}
@@ -32,9 +31,7 @@ class Tree:
     def __init__(self, database: SQLiteDatabase) -> None:
         self.registry = Registry(database)
         self.lists = StatusLists(database)
-        self.authority = Authority(
-            database, trust_domain=TrustDomain("example.org"), host="issuer.example.org", clock_ms=lambda: CHANGE.at_ms
-        )
+        self.authority = authority_over(database, lambda: CHANGE.at_ms)
         self.states: dict[str, State] = {}
         self.grants: dict[str, tuple[str, str | None]] = {}
 
@@ -100,7 +97,11 @@ async def tree(tmp_path):
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(Verb), st.sampled_from([*TARGETS, *(f"grant:{n}" for n in range(9))])), max_size=10
+    st.tuples(
+        st.sampled_from([Verb.SUSPEND, Verb.RESUME, Verb.REVOKE]),
+        st.sampled_from([*TARGETS, *(f"grant:{n}" for n in range(9))]),
+    ),
+    max_size=10,
 )
 
 

@@ -11,8 +11,10 @@ STATEMENTS = {
     "recompute below an agent": recompute.BELOW_AGENT,
     "recompute below a grant": recompute.BELOW_GRANT,
     "recompute of a person": recompute.OF_PERSON,
-    "list below an account": f"SELECT grants.id {store._BELOW_ACCOUNT} ORDER BY grants.created_at, grants.id LIMIT $2",
-    "list below an agent": f"{store._TREE}SELECT grants.id {store._BELOW_AGENT} ORDER BY grants.created_at LIMIT $2",
+    **{
+        f"list below an {kind.value}": f"{before}SELECT grants.id {after} ORDER BY grants.created_at, grants.id LIMIT $2"
+        for kind, (before, after) in store.BELOW.items()
+    },
     "find the grants of a task": f"{store._SELECT} WHERE grants.task = $1 ORDER BY grants.id",
 }
 

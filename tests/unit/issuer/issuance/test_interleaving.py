@@ -4,13 +4,12 @@ import pytest
 
 from issuer.audit.model import AuditQuery, Outcome
 from issuer.authority.model import Stop, Verb
-from issuer.authority.service import Authority
 from issuer.errors import AuthorityChangedError
 from issuer.issuance import Caller
 from issuer.registry.model import Page
 from issuer.registry.requests import NewEntry
 from remit.errors import RemitError
-from remit.ids import TrustDomain
+from tests.fakes.authority import authority_over
 from tests.fakes.issuing import NOW, OPERATOR, open_core, request
 
 UID = "unix:uid:1000"
@@ -42,12 +41,7 @@ async def core(tmp_path):
 
 def stopping(core, verb, what):
     """Make an operator suspend, resume or revoke something."""
-    authority = Authority(
-        core.registry._database,
-        trust_domain=TrustDomain("example.org"),
-        host="issuer.example.org",
-        clock_ms=core.clock.ms,
-    )
+    authority = authority_over(core.registry._database, core.clock.ms)
     return lambda: authority.stop(core.change, verb, Stop(what=what, reason="test"))
 
 

@@ -3,10 +3,9 @@
 import pytest
 
 from issuer.authority.model import Stop, Verb
-from issuer.authority.service import Authority
 from issuer.registry.requests import NewGrant
 from remit.errors import RemitError
-from remit.ids import TrustDomain
+from tests.fakes.authority import authority_over
 from tests.fakes.issuing import open_core, request
 
 UID = "unix:uid:1000"
@@ -35,9 +34,7 @@ async def test_a_grant_that_expired_gives_way_to_the_next_one(core):
     expired = await issue(core)
     assert isinstance(expired, RemitError)
     assert (expired.code, "has expired" in expired.detail) == ("no_grant", True)
-    authority = Authority(
-        core.database, trust_domain=TrustDomain("example.org"), host="issuer.example.org", clock_ms=core.clock.ms
-    )
+    authority = authority_over(core.database, core.clock.ms)
     await authority.stop(core.change, Verb.REVOKE, Stop(what=f"grant:{old.id}", reason="expired"))
     new = await core.registry.create_grant(core.change, NewGrant(agent=AGENT))
     assert (await issue(core))[0].grant == new.id
