@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Final
 
 from issuer.did import store
 from issuer.did.catching_up import catch_up, work_off
@@ -24,8 +25,6 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 1.0
 """How often the background looks for changes; a read does not wait for it."""
 
-T = TypeVar("T")
-
 
 class DeactivatedError(NotFoundError):
     """The subject was revoked: its DID is deactivated for good.
@@ -39,6 +38,20 @@ class DeactivatedError(NotFoundError):
     def __init__(self, document: Document) -> None:
         super().__init__("this account or agent was revoked", hint="its DID is deactivated for good")
         self.document = document
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What there is of a subject: its history, what is so now, and whether changes wait to be written."""
+
+    entries: Sequence[LogEntry]
+    facts: Facts
+    pending: bool
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can be added any more; without a history when it was revoked before it had one."""
+        return self.facts.state is State.REVOKED and (not self.entries or is_deactivated(self.entries[-1]))
 
 
 class DIDService:
@@ -67,10 +80,10 @@ class DIDService:
             NotFoundError: there is none; `DeactivatedError` when it, an ancestor or its account was revoked.
         """
         did_web_text(subject, self._describer.host)
-        entries, facts = await self._up_to_date(subject)
-        if facts.state is State.REVOKED:
+        known = await self._up_to_date(subject)
+        if known.facts.state is State.REVOKED:
             raise DeactivatedError(deactivated_document(did_web_text(subject, self._describer.host)))
-        current = (await self._writer()).document(subject, facts, entries[-1])
+        current = (await self._writer()).document(subject, known.facts, known.entries[-1])
         return as_did_web(current, self._describer.host, subject)
 
     async def history(self, subject: Subject) -> str:
@@ -80,7 +93,7 @@ class DIDService:
             NotFoundError: there is no such account or agent; `DeactivatedError` when it was revoked before it had one.
         """
         web = did_web_text(subject, self._describer.host)
-        entries, _ = await self._up_to_date(subject)
+        entries = (await self._up_to_date(subject)).entries
         if not entries:
             raise DeactivatedError(deactivated_document(web))
         return "".join(f"{entry.line()}\n" for entry in entries)
@@ -96,17 +109,17 @@ class DIDService:
         if did.scid is None and options != Options():
             raise ResolutionRefusedError("invalidOptions", "only a did:webvh has versions")
         try:
-            entries, facts = await self._up_to_date(subject)
+            known = await self._up_to_date(subject)
         except NotFoundError as error:
             raise ResolutionRefusedError("notFound", error.detail) from error
         if did.scid is not None:
-            return _resolved_history(did, entries, options)
+            return _resolved_history(did, known.entries, options)
         try:
             document = await self.document(subject)
         except DeactivatedError as error:
             document = error.document
-        known = metadata(entries, len(entries) - 1, None) if entries else {}
-        return _result(document, known | {"deactivated": facts.state is State.REVOKED})
+        told = metadata(known.entries, len(known.entries) - 1, None) if known.entries else {}
+        return _result(document, told | {"deactivated": known.facts.state is State.REVOKED})
 
     async def work_off(self) -> bool:
         """Bring some histories up to date; returns whether there was anything that could be done.
@@ -140,22 +153,18 @@ class DIDService:
                 done = False
             await asyncio.sleep(0 if done else _LOOK_SECONDS)
 
-    async def _up_to_date(self, subject: Subject) -> tuple[Sequence[LogEntry], Facts]:
-        """A history as far as the clock permits, begun if it has none; empty if the subject was revoked before."""
-        entries, facts = await self._database.read(lambda tx: _known(tx, subject))
-        if facts.state is State.REVOKED and (not entries or is_deactivated(entries[-1])):
-            return entries, facts
+    async def _up_to_date(self, subject: Subject) -> _Known:
+        """What is known, with the history as far as the clock permits, begun if there is none."""
+        known = await self._database.read(lambda tx: _read(tx, subject))
+        if known.ended:
+            return known
         writer = await self._writer()
-        if (
-            entries
-            and facts.state is not State.REVOKED
-            and writer.document(subject, facts, entries[-1]) == entries[-1].state
-        ):
-            return entries, facts
+        if not known.pending and _is_said(writer, subject, known):
+            return known
 
-        async def work(tx: Transaction) -> tuple[Sequence[LogEntry], Facts]:
+        async def work(tx: Transaction) -> _Known:
             await catch_up(tx, writer, subject, self._now())
-            return await _known(tx, subject)
+            return await _read(tx, subject)
 
         return await self._database.transaction(work)
 
@@ -166,11 +175,19 @@ class DIDService:
         return self._clock_ms() // 1000
 
 
-async def _known(tx: Transaction, subject: Subject) -> tuple[Sequence[LogEntry], Facts]:
+async def _read(tx: Transaction, subject: Subject) -> _Known:
     facts = await store.read_facts(tx, subject)
     if facts is None:
         raise NotFoundError("there is no such account or agent")
-    return [parse_entry(line) for line in await store.history_lines(tx, subject)], facts
+    entries = [parse_entry(line) for line in await store.history_lines(tx, subject)]
+    return _Known(entries, facts, bool(await store.changes_of(tx, subject)))
+
+
+def _is_said(writer: HistoryWriter, subject: Subject, known: _Known) -> bool:
+    """Whether the history ends with what is so now."""
+    if not known.entries or known.facts.state is State.REVOKED:
+        return False
+    return writer.document(subject, known.facts, known.entries[-1]) == known.entries[-1].state
 
 
 def _resolved_history(did: DID, entries: Sequence[LogEntry], options: Options) -> Resolution:
