@@ -7,13 +7,11 @@ from typing import Final, Literal, NoReturn
 
 from issuer.errors import NotEntitledError
 from issuer.issuance.model import HeldGrant, Link, Node
+from issuer.registry.ceilings import Ceilings, within
 from issuer.registry.requests import MAX_SCOPE_BYTES
 from issuer.registry.state import State, effective
 from remit.errors import ScopeRefusedError
 from remit.scope import SpendScope
-
-Ceilings = tuple[tuple[str, str], ...]
-"""For each agent above: its full name, and the spend scope of its standing grant, JSON text."""
 
 _REVOKED: Final = "revoked is final"
 _RESUME: Final = "an operator can resume it"
@@ -96,26 +94,6 @@ def narrowed(
             or in too many words (`scope_too_large`).
     """
     return encoded(replace(within(SpendScope.parse(scope), ceilings), funding=funding).narrow(requested))
-
-
-def within(scope: SpendScope, ceilings: Ceilings) -> SpendScope:
-    """The scope of a sub-agent's grant, which must not be wider than the standing grant of any agent above.
-
-    A list or a limit that it leaves out it has from them, as a request has it from a grant.
-
-    Raises:
-        ScopeRefusedError: it is wider (`scope_too_wide`); the hint names the agent above.
-    """
-    for agent, ceiling in ceilings:
-        try:
-            scope = replace(SpendScope.parse(ceiling), funding=None).narrow(scope)
-        except ScopeRefusedError as error:
-            raise ScopeRefusedError(
-                f"the sub-agent's {error.detail}",
-                code=error.code,
-                hint=f"a sub-agent has no more than agent {agent}, above it: grant it less, or that agent more",
-            ) from error
-    return scope
 
 
 def encoded(scope: SpendScope) -> bytes:

@@ -8,7 +8,6 @@ from msgspec import Struct
 from attestors.errors import EvidenceRefusedError
 from issuer.errors import NotEntitledError
 from issuer.issuance.chain import (
-    Ceilings,
     earliest,
     end_of,
     links_of,
@@ -31,6 +30,7 @@ from issuer.issuance.model import (
     Opening,
     PlannedGrant,
 )
+from issuer.registry.ceilings import Ceilings
 
 _SHORTEST_SECONDS: Final = 3
 """Evidence that ends sooner is refused: its token would be over before it reaches a provider."""

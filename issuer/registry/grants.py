@@ -9,12 +9,13 @@ from issuer.audit.store import append_many
 from issuer.changes import Change
 from issuer.errors import ConflictError, RetiredNameError
 from issuer.registry.accounts import living_agents
+from issuer.registry.ceilings import agents_above, within
 from issuer.registry.identifiers import new_grant_id
 from issuer.registry.model import Grant
 from issuer.registry.requests import NewGrant, parse_agent
 from issuer.registry.state import State, status_value
-from issuer.registry.store.agents import AgentRow
-from issuer.registry.store.grants import GrantKeys, existing_grants, insert_grants
+from issuer.registry.store.agents import AgentRow, find_agents
+from issuer.registry.store.grants import GrantKeys, existing_grants, insert_grants, standing_scopes
 from issuer.status.allocation import assign, draw
 from issuer.status.model import Mark, StatusChange, StatusIndex
 from issuer.status.store import advance
@@ -29,9 +30,11 @@ async def register_grants(tx: Transaction, change: Change, requests: Sequence[Ne
         NotFoundError: an agent is not there.
         ConflictError: an agent is revoked, or has a standing grant, or one for this task, already.
         RetiredNameError: the agent's grant for this task was revoked; it is never opened again.
+        ScopeRefusedError: a sub-agent would have more than an agent above it has now.
     """
     names = [parse_agent(request.agent) for request in requests]
     agents = await living_agents(tx, set(names))
+    await _check_ceilings(tx, requests)
     existing = await existing_grants(tx, (agent.id for agent in agents.values()))
     for name, request in zip(names, requests, strict=True):
         key = (agents[name].id, request.task)
@@ -50,6 +53,18 @@ async def register_grants(tx: Transaction, change: Change, requests: Sequence[Ne
     await append_many(tx, (_record(change, grant) for grant in grants))
     await advance(tx, _status_change(change, grants, indexes))
     return grants
+
+
+async def _check_ceilings(tx: Transaction, requests: Sequence[NewGrant]) -> None:
+    """Refuse early what would not be issued on: more for a sub-agent than the agents above have, or get with the same requests."""
+    asked = [(parse_agent(request.agent), request) for request in requests]
+    above = {name for agent, _ in asked for name in agents_above(agent)}
+    if not above:
+        return
+    scopes = await standing_scopes(tx, await find_agents(tx, above))
+    scopes |= {name: request.spend_scope.encode().decode() for name, request in asked if request.task is None}
+    for name, request in asked:
+        within(request.spend_scope, tuple((str(one), scopes[one]) for one in agents_above(name) if one in scopes))
 
 
 def _refuse_second(agent: AgentName, task: str | None, existing: State | None) -> None:

@@ -1,13 +1,15 @@
 """Grants in the database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from issuer.registry.model import Grant, Page
 from issuer.registry.state import State
+from issuer.registry.store.agents import AgentRow
 from issuer.storage import Row, Transaction
 from issuer.storage.statements import filtered, in_list
+from remit.ids import AgentName
 
 # What a grant is worth is what its index says, without an index (until a fresh one is drawn) what its own state says.
 _SELECT = (
@@ -68,6 +70,19 @@ async def existing_grants(tx: Transaction, agent_ids: Iterable[int]) -> dict[tup
     standing = in_list(f"{own} task IS NULL AND state <> 'revoked' AND agent_id IN", 1, len(wanted))
     rows = await tx.fetch(f"{tasks} UNION ALL {standing}", *wanted)
     return {(row["agent_id"], row["task"]): State(row["state"]) for row in rows}
+
+
+async def standing_scopes(tx: Transaction, agents: Mapping[AgentName, AgentRow]) -> dict[AgentName, str]:
+    """The spend scopes, JSON text, of these agents' standing grants that are not revoked, by the agents' names."""
+    names = {row.id: name for name, row in agents.items()}
+    sql = in_list(
+        "SELECT agent_id, scope FROM grants WHERE delegated = 0 AND person_id IS NULL AND task IS NULL "
+        "AND state <> 'revoked' AND agent_id IN",
+        1,
+        len(names),
+    )
+    rows = await tx.fetch(sql, *names) if names else []
+    return {names[row["agent_id"]]: row["scope"] for row in rows}
 
 
 async def read_grant(tx: Transaction, grant_id: str) -> Grant | None:
