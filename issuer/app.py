@@ -91,6 +91,12 @@ async def open_services(
     await statuses.prepare(now)
     subscribers = _subscribers(config)
     feed = _feed(config, database, keys, subscribers)
+    enforcement = _enforcement(config, database, subscribers)
+
+    def changed() -> None:
+        feed.wake()
+        enforcement.stir()
+
     host = AttestorHost(config.url, config.domain, config.tokens.leeway_seconds, client)
     attestors = load_attestors(_attestor_settings(config), host)
     pairwise = Pairwise(await sealed.get("pairwise"))
@@ -108,14 +114,14 @@ async def open_services(
             Vocabulary(config.domain, config.host, pairwise.digest),
             _refusal_bounds(config),
             clock_ms=clock_ms,
-            changed=feed.wake,
+            changed=changed,
         ),
         audit=AuditLog(database),
         statuses=statuses,
         status_signer=StatusSigner(database, statuses, keys, config.url),
         subscribers=subscribers,
         feed=feed,
-        enforcement=_enforcement(config, database, subscribers),
+        enforcement=enforcement,
         attestation=AttestationService(database, attestors),
         proofs=_proof_gate(config),
         issuance=_issuance(config, database, keys, pairwise, clock_ms),

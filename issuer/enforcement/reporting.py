@@ -49,7 +49,7 @@ class Reporter:
         return [
             EnforcedAt(one.name, one.provider, None)
             for one in self._watch.verifiers.values()
-            if one.enforced >= seq and (at_ms is None or one.registered_at_ms < at_ms)
+            if one.enforced >= seq and (at_ms is None or one.registered_at_ms <= at_ms)
         ]
 
     def _silent(self, verifier: Verifier, at_ms: int | None) -> SilentVerifier:

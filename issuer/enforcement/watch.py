@@ -45,7 +45,7 @@ class Watch:
             following.enforced = {
                 one.instance: EnforcedAt(one.name, one.provider, None)
                 for one in self.verifiers.values()
-                if one.enforced >= change.seq and one.registered_at_ms < change.committed_at_ms
+                if one.enforced >= change.seq and one.registered_at_ms <= change.committed_at_ms
             }
         self.head = max(self.head, head)
 
