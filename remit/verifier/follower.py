@@ -235,7 +235,7 @@ class Follower:
     def _patience(self) -> float:
         """For how long the stream may be silent before the lists are polled."""
         heartbeat = 1.0 if self._registration is None else self._registration.heartbeat_seconds
-        return min(_HEARTBEATS * heartbeat, self._times.max_staleness / 4)
+        return min(_HEARTBEATS * heartbeat, self._times.max_staleness / 3)
 
     def _reading_due(self) -> float:
         if self._reader.behind:

@@ -26,12 +26,12 @@ class Followed(NamedTuple):
 
     Attributes:
         state: what is known after them.
-        renewed: whether a heartbeat made any list fresher.
+        confirmed_at: the `iat` of the newest heartbeat that confirmed what was known then; 0 if none did.
         unknown_lists: whether they named a list that is not known.
     """
 
     state: IssuerState
-    renewed: bool
+    confirmed_at: int
     unknown_lists: bool
 
 
@@ -63,10 +63,8 @@ class _Batch:
             self._apply(event)
 
     def ended(self, max_staleness: float) -> Followed:
-        before = self._state.lists
-        lists = {uri: self._known(uri, known, max_staleness) for uri, known in before.items()}
-        renewed = any(known.issued_at > before[uri].issued_at for uri, known in lists.items())
-        return Followed(replace(self._state, lists=lists), renewed, self._unknown_lists)
+        lists = {uri: self._known(uri, known, max_staleness) for uri, known in self._state.lists.items()}
+        return Followed(replace(self._state, lists=lists), self._confirmed_at, self._unknown_lists)
 
     def _confirm(self, heartbeat: StatusEvent) -> None:
         newest = heartbeat.seq == self._applied == self._state.announced.seq

@@ -48,6 +48,7 @@ class IssuerReader:
         self._pinned_metadata: Metadata | None = None
         self._floor = 0
         self._bundle_due = 0.0
+        self._confirmed_at = 0
         self._look_again = False
 
     @property
@@ -90,7 +91,7 @@ class IssuerReader:
             raise
 
     def hear(self, events: Iterable[bytes]) -> bool:
-        """Apply `events`, signed tokens in the order in which they came; whether a heartbeat among them made anything fresher.
+        """Apply `events`, signed tokens in the order in which they came; whether a new heartbeat confirmed what is known.
 
         One that is not to be understood may tell of anything: keys and lists are read at the next turn.
         """
@@ -102,7 +103,9 @@ class IssuerReader:
         self.state = followed.state
         if followed.unknown_lists:
             self._look_again = True
-        return followed.renewed
+        newer = followed.confirmed_at > self._confirmed_at
+        self._confirmed_at = max(self._confirmed_at, followed.confirmed_at)
+        return newer
 
     def require(self, head: int) -> None:
         """Let nothing be accepted before head `head` is applied: the issuer named it when this verifier was registered."""
@@ -118,7 +121,7 @@ class IssuerReader:
     def forget(self) -> None:
         """Drop what is known, as after a fork; only the announced trust domain and endpoints stay pinned."""
         self.state = None
-        self._floor = 0
+        self._floor = self._confirmed_at = 0
         self._bundle_due = 0.0
         self._look_again = False
         self.close()

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from remit.jose import public_jwk, sign_compact
 from remit.statuslist import StatusList, StatusListToken
+from tests.fakes.status_events import EventFeed, Verifiers
 
 TRUST_DOMAIN = "example.org"
 AUDIENCE = "https://api.example.com"
@@ -38,9 +39,10 @@ class PublicIssuer:
 
     `answers[path]` replaces what is served there: a function from the request's path to `(status, headers, body)`.
     `pause()` makes every answer wait, `drip_seconds` sends one byte at a time. `requests` holds the paths asked for, in order.
+    With `events` it has a stream of status events (`feed`), with `registers` verifiers of a provider register (`verifiers`).
     """
 
-    def __init__(self, trust_domain=TRUST_DOMAIN, *, url=None):
+    def __init__(self, trust_domain=TRUST_DOMAIN, *, url=None, events=False, registers=False):
         self.trust_domain = trust_domain
         self.keys = [SigningKey("key-1", 101)]
         self.status_key = SigningKey("status-1", 202)
@@ -56,6 +58,8 @@ class PublicIssuer:
         self._resumed.set()
         self._server = None
         self.url = url
+        self.feed = EventFeed(self) if events else None
+        self.verifiers = Verifiers(self) if registers else None
 
     # -- serving
 
@@ -69,6 +73,8 @@ class PublicIssuer:
 
     def __exit__(self, *_):
         self._resumed.set()
+        if self.feed:
+            self.feed.cut()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -81,10 +87,14 @@ class PublicIssuer:
         """Answer again."""
         self._resumed.set()
 
+    def wait_while_paused(self):
+        """Wait until `resume`."""
+        self._resumed.wait(30)
+
     def answer(self, path):
         """What is served at `path`: `(status, headers, body)`."""
         self.requests.append(path)
-        self._resumed.wait(30)
+        self.wait_while_paused()
         if path in self.answers:
             return self.answers[path](path)
         served = {
@@ -103,7 +113,10 @@ class PublicIssuer:
     # -- documents
 
     def metadata(self):
-        return {
+        more = {"status_events_endpoint": f"{self.url}/status/events"} if self.feed else {}
+        if self.verifiers:
+            more["status_verifiers_endpoint"] = f"{self.url}/status/verifiers"
+        return more | {
             "issuer": self.url,
             "jwks_uri": f"{self.url}/keys",
             "spiffe_trust_domain": self.trust_domain,
@@ -129,7 +142,8 @@ class PublicIssuer:
         """A freshly signed status list token."""
         now = self.now() if issued_at is None else issued_at
         statuses = StatusList.pack(self.statuses[number], size=LIST_SIZE)
-        token = StatusListToken(self.list_uri(number), now, now + 60, 1, self.seq if seq is None else seq, statuses)
+        seq = self.seq if seq is None else seq
+        token = StatusListToken(self.list_uri(number), now, now + 60, 1, seq, statuses, self.sequence)
         return token.sign(self.status_key.private, self.status_key.kid)
 
     # -- changes
@@ -141,11 +155,21 @@ class PublicIssuer:
         """Revoke (1), suspend (2) or resume (0) a grant's index."""
         self.statuses[number][index] = status
         self.seq += 1
+        if self.feed:
+            self.feed.publish(marks=[(number, index, status)])
 
     def rotate(self, key):
         """Replace the signing keys with `key`."""
         self.keys = [key]
         self.sequence += 1
+
+    def taint(self, key):
+        """Replace the signing keys with `key`, and take those back that are replaced."""
+        tainted = [old.kid for old in self.keys]
+        self.rotate(key)
+        self.seq += 1
+        if self.feed:
+            self.feed.publish(keys=tainted)
 
     # -- tokens
 
@@ -204,7 +228,30 @@ def _handler(issuer):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
-            status, headers, body = issuer.answer(self.path)
+            self.note()
+            if issuer.feed and self.path.partition("?")[0] == "/status/events":
+                issuer.requests.append("/status/events")
+                issuer.feed.serve(self)
+            else:
+                self.answer(*issuer.answer(self.path))
+
+        def do_POST(self):
+            self.note()
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            issuer.requests.append(self.path)
+            issuer.wait_while_paused()
+            if issuer.verifiers:
+                self.answer(*issuer.verifiers.answer(self.command, self.path, self.headers["Authorization"], body))
+            else:
+                self.answer(404, {}, b"")
+
+        do_DELETE = do_POST  # noqa: N815 - the base class looks it up by this name
+
+        def note(self):
+            if issuer.verifiers:
+                issuer.verifiers.shown.append((self.path, self.headers["Authorization"]))
+
+        def answer(self, status, headers, body):
             self.send_response(status)
             for name, value in ({"Content-Length": str(len(body))} | headers).items():
                 self.send_header(name, value)
