@@ -141,7 +141,7 @@ class Sidecar:
         self._tasks.resume(self._kept_tasks)
         await self._serve_http(remit)
         await self._serve_workload_api(workload)
-        for work in (self._tidy(), self._trust.follow(), self._streams.follow()):
+        for work in (self._tidy(), self._streams.follow()):
             self._stack.callback(asyncio.create_task(work).cancel)
 
     async def _serve_workload_api(self, served: ServedSocket) -> None:

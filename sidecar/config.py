@@ -41,7 +41,8 @@ class SidecarConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         log_format: `console` for people, `json` for programs, `auto`: by whether stderr is a terminal.
         ready_fd: a descriptor that gets one line of JSON once the sidecar serves.
         cache_size: how many answers are kept.
-        status_poll_seconds: how often the status lists are read; a revocation ends cached tokens after that at the latest.
+        status_poll_seconds: how often the status lists are read while no events come; a revocation ends cached tokens after
+            that at the latest.
     """
 
     issuer: str
@@ -137,7 +138,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--join-token-file", metavar="FILE", help="needed only the first time")
     parser.add_argument("--name", help="refuse to join as another sidecar")
     parser.add_argument("--ca-file", metavar="FILE", help="PEM certificates to trust for the issuer")
-    parser.add_argument("--status-poll-seconds", type=float, metavar="N", help="how often status lists are read (1)")
+    parser.add_argument(
+        "--status-poll-seconds", type=float, metavar="N", help="how often status lists are read without events (1)"
+    )
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--log-format", choices=["auto", "console", "json"])
     parser.add_argument("--ready-fd", type=int, metavar="N", help="write one line of JSON here once serving")

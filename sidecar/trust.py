@@ -1,11 +1,13 @@
 """The embedded verifier: the bundle, the status of what was issued, and `ValidateJWTSVID`.
 
-It is the library's own: one thread keeps the issuer's keys and status lists fresh, its core decides. Two questions are asked
-of it, and they treat what is not known differently. Validating somebody's token fails closed: too old to say is a refusal.
-Serving a cached token does not: it is dropped when its grant is *known* to be withdrawn, and providers hold their own bound.
+It is the library's own: one thread follows the issuer's status events, or polls where none come, and its core decides. Two
+questions are asked of it, and they treat what is not known differently. Validating somebody's token fails closed: too old to
+say is a refusal. Serving a cached token does not: it is dropped when its grant is *known* to be withdrawn, and providers hold
+their own bound.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Mapping
 from itertools import chain
@@ -55,8 +57,10 @@ class Trust:
         `publish` is told of its bundle then, and whenever its keys may have changed; `changed` hears of each later change of
         a status or of the keys. Both are called on the event loop.
         """
-        self._watch = IssuerWatch(issuer, poll_interval=poll_seconds, start_timeout=_START_SECONDS, tls=tls)
-        self._poll_seconds = poll_seconds
+        self._watch = IssuerWatch(
+            issuer, poll_interval=poll_seconds, start_timeout=_START_SECONDS, tls=tls, on_change=self._wake
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._publish = publish
         self._changed = changed
         self._told = self._watch.snapshot
@@ -70,18 +74,13 @@ class Trust:
         Raises:
             UnavailableError: they are not, after five seconds; nothing runs then.
         """
+        self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._watch.start)
         self._tell()
 
     async def close(self) -> None:
         """Stop following."""
         await asyncio.to_thread(self._watch.stop)
-
-    async def follow(self) -> None:
-        """Tell of changes, for ever."""
-        while True:
-            await asyncio.sleep(self._poll_seconds / 2)
-            self._tell()
 
     def is_withdrawn(self, entry: StatusEntry) -> bool:
         """Whether a token's grant is known to be revoked or suspended."""
@@ -92,7 +91,7 @@ class Trust:
         return entry.index < len(data) * 4 and data[entry.index >> 2] >> (entry.index & 3) * 2 & 3 != VALID
 
     def is_gone(self, kid: str) -> bool:
-        """Whether a key was in the bundle and is no longer: retired after its last token, or tainted."""
+        """Whether a key is tainted, or was in the bundle and is no longer, its last token having expired."""
         return kid in self._gone
 
     def validate(self, token: str, audience: str) -> tuple[str, Mapping[str, JSONValue]]:
@@ -105,6 +104,12 @@ class Trust:
         credential = acceptor.verify(token)
         return str(credential.spiffe_id), parse_unverified(token).unverified_payload()
 
+    def _wake(self) -> None:
+        """In the watching thread: have the event loop look."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+                self._loop.call_soon_threadsafe(self._tell)
+
     def _tell(self) -> None:
         told, now = self._told, self._watch.snapshot
         if now is told or not now.issuers:
@@ -113,7 +118,8 @@ class Trust:
         keys_changed = now.epoch is not told.epoch
         if keys_changed:
             kids = frozenset(chain.from_iterable(state.bundle.keys for state in now.issuers.values()))
-            self._gone, self._kids = (self._gone | self._kids) - kids, kids
+            tainted = frozenset(chain.from_iterable(state.tainted for state in now.issuers.values()))
+            self._gone, self._kids = (self._gone | self._kids | tainted) - kids, kids
             for state in now.issuers.values():
                 self._publish(state.bundle)
         if told.issuers and (keys_changed or _statuses(now) != _statuses(told)):

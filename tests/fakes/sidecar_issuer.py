@@ -142,6 +142,7 @@ class FakeIssuer:
         started.set()
         await self._stop.wait()
         await runner.cleanup()
+        await asyncio.sleep(0.01)  # for the connections to close, which they do in a later turn of the loop
 
     async def _metadata(self, _: web.Request) -> web.Response:
         return web.json_response(
