@@ -1,0 +1,65 @@
+"""Status events across the end of an issuer: one that is killed, and one that is told to stop."""
+
+import socket
+import time
+
+from tests.fakes.issuer_process import initialize, running
+from tests.fakes.listener import Listener
+
+AGENT = "acme/planner"
+
+
+def changed(issuer, times):
+    """Suspend and resume an agent; returns the number of the last change."""
+    for _ in range(times):
+        issuer.post("/suspend", what=AGENT, reason="a test")
+        seq = issuer.post("/resume", what=AGENT, reason="a test")["seq"]
+    return seq
+
+
+def test_a_killed_issuer_goes_on_where_it_was(tmp_path):
+    """Numbers go on, and what was committed before is replayed to who did not hear of it."""
+    config = initialize(tmp_path / "data")
+    with running(config) as issuer:
+        issuer.register(AGENT, "unix:uid:1000")
+        with Listener(issuer.url) as listener:
+            seen = changed(issuer, 1)
+            listener.until("status", seen)
+            last = changed(issuer, 2)
+            issuer.kill()
+    with running(config) as issuer, Listener(issuer.url, headers=[("Last-Event-ID", str(seen))]) as listener:
+        listener.until("heartbeat", last)
+        assert listener.changes == list(range(seen + 1, last + 1))
+        assert listener.until("status", changed(issuer, 1)).seq == last + 2
+
+
+def test_streams_do_not_hold_up_the_end(tmp_path):
+    """Each ends in good order, and the issuer is gone long before its limit for requests in flight."""
+    with running(initialize(tmp_path / "data")) as issuer:
+        with Listener(issuer.url) as listener, Listener(issuer.url, version="1.0") as old:
+            listener.next()
+            old.next()
+            began = time.monotonic()
+            assert issuer.stop() == 0
+            assert time.monotonic() - began < 5
+            while listener.next() is not None:
+                pass
+            while old.next() is not None:
+                pass
+        assert "Traceback" not in issuer.log()
+
+
+def test_who_vanishes_leaves_no_trace(tmp_path):
+    """Connections that are reset while events are written, or before they began, are nothing to report."""
+    with running(initialize(tmp_path / "data")) as issuer:
+        issuer.register(AGENT, "unix:uid:1000")
+        for _ in range(20):
+            listener = Listener(issuer.url)
+            listener._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            listener.close()
+        changed(issuer, 3)
+        with Listener(issuer.url) as listener:
+            listener.next()
+        assert '"level": "error"' not in issuer.log()
+        assert issuer.stop() == 0
+        assert "Traceback" not in issuer.log()
