@@ -65,7 +65,7 @@ class PresentedTokens:
             raise EvidenceRefusedError("the token is not one that this issuer has a record of")
         caller = await self._holder(record, proof, body_covered=body_covered)
         appraisal = Appraisal(frozenset(), f"agent token {claims.jti}", expires_at=claims.exp)
-        return caller, appraisal, _delegation(record, claims.jti)
+        return caller, appraisal, delegation_of(record, claims.jti)
 
     async def _verified(self, token: str, now: int) -> tuple[str, AgentClaims]:
         """Steps 1 and 2: the key that signed, and the claims."""
@@ -129,7 +129,8 @@ def _agrees(record: IssuedRecord, claims: AgentClaims, kid: str) -> bool:
     return (detail.kid, record.agent, detail.audience, detail.exp) == (kid, agent, claims.aud, claims.exp)
 
 
-def _delegation(record: IssuedRecord, jti: str) -> Delegation:
+def delegation_of(record: IssuedRecord, jti: str) -> Delegation:
+    """What may be delegated from a token, by the record of its issuance."""
     detail = record.detail
     return Delegation(
         jti=jti,

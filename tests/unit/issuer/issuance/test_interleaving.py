@@ -10,24 +10,10 @@ from issuer.registry.model import Page
 from issuer.registry.requests import NewEntry
 from remit.errors import RemitError
 from tests.fakes.authority import authority_over
+from tests.fakes.interposing import Interposing, nothing
 from tests.fakes.issuing import NOW, OPERATOR, open_core, request
 
 UID = "unix:uid:1000"
-
-
-class Interposing:
-    """The `Database` port, with something that happens just before the next transaction."""
-
-    def __init__(self, inner):
-        self._inner = inner
-        self.before = []
-        self.read, self.now, self.close = inner.read, inner.now, inner.close
-
-    async def transaction(self, work):
-        """Run `work` after what waits before it."""
-        if self.before:
-            await self.before.pop(0)()
-        return await self._inner.transaction(work)
 
 
 @pytest.fixture
@@ -105,10 +91,6 @@ async def test_no_task_is_opened_on_authority_that_is_gone(core):
 
 async def test_a_task_revoked_between_its_opening_and_the_record(core):
     """The grant was opened for this very request; revoked before the token is recorded, it gives none."""
-
-    async def nothing():
-        """Let the opening pass."""
-
     core.database.before = [nothing, stopping(core, Verb.REVOKE, "task:task-81")]
     assert (await issue(core, task="task-81")).code == "no_grant"
     assert await allowed(core) == []
@@ -151,22 +133,9 @@ async def _entries(core):
     return await core.registry.entries(OPERATOR, Page(), agent=None, sidecar=None)
 
 
-class Counting(Interposing):
-    """The `Database` port, counting reads."""
-
-    def __init__(self, inner):
-        super().__init__(inner)
-        self.reads = 0
-        self.read = self._count
-
-    async def _count(self, work):
-        self.reads += 1
-        return await self._inner.read(work)
-
-
 @pytest.fixture
 async def counted(tmp_path):
-    core = await open_core(tmp_path, wrap=Counting)
+    core = await open_core(tmp_path, wrap=Interposing)
     await core.register("acme/planner", UID)
     yield core
     await core.database.close()
