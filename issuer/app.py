@@ -36,7 +36,7 @@ from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
 from issuer.status.subscribers import Bounds, Subscribers
 from issuer.storage import Database
-from issuer.subjectkeys import SubjectKeys
+from issuer.subjectkeys import AccountKeys, SubjectKeys
 from remit.nonces import ProofNonces
 from remit.replay import ReplayCache
 
@@ -128,6 +128,7 @@ async def open_services(
         presented=PresentedTokens(database, keys, config.url, config.tokens.leeway_seconds),
         persons=Persons.from_settings(config.person, config.oidc, host, pairwise),
         subject_keys=SubjectKeys(database, config.url),
+        account_keys=AccountKeys(database, config.url, config.tokens.leeway_seconds),
         dids=DIDService(database, sealed, Describer(config.url, config.host, config.domain), clock_ms),
     )
 

@@ -20,7 +20,7 @@ from issuer.status.service import StatusLists
 from issuer.status.signing import StatusSigner
 from issuer.status.subscribers import Subscribers
 from issuer.storage import Database
-from issuer.subjectkeys import SubjectKeys
+from issuer.subjectkeys import AccountKeys, SubjectKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Services:
         presented: agent tokens that come back, to be delegated from.
         persons: on whose behalf agents act.
         subject_keys: keys of agents.
+        account_keys: keys of accounts.
         dids: DID documents.
     """
 
@@ -71,6 +72,7 @@ class Services:
     presented: PresentedTokens
     persons: Persons
     subject_keys: SubjectKeys
+    account_keys: AccountKeys
     dids: DIDService
 
     def now(self) -> int:

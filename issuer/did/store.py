@@ -127,7 +127,7 @@ async def histories_below(tx: Transaction, subject: str, after: str, limit: int)
 async def _keys(tx: Transaction, *, agent: int | None = None, account: int | None = None) -> tuple[dict[str, str], ...]:
     column, owner = ("agent_id", agent) if account is None else ("account_id", account)
     rows = await tx.fetch(
-        f"SELECT jwk FROM subject_keys WHERE {column} = $1 AND state = 'active' ORDER BY created_at, jkt",  # noqa: S608 - one of two names
+        f"SELECT jwk FROM subject_keys WHERE {column} = $1 AND state = 'active' ORDER BY id",  # noqa: S608 - one of two names
         owner,
     )
     return tuple(msgspec.json.decode(row["jwk"], type=dict[str, str]) for row in rows)

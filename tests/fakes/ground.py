@@ -23,6 +23,8 @@ MAY_CHANGE = frozenset({"audit", "idempotency"})
 
 VALID: Mapping[str, dict[str, Any]] = {
     "/v1/admin/accounts": {"name": "new", "owner": "o"},
+    "/v1/admin/accounts/{name}/keys": {"proof": SECRET},
+    "/v1/admin/accounts/{name}/keys/{jkt}/revoke": {"reason": "r"},
     "/v1/admin/agents": {"agent": "acme/new"},
     "/v1/admin/entries": {"agent": "acme/planner", "selectors": ["unix:uid:1"]},
     "/v1/admin/grants": {"agent": "acme/planner", "task": "t"},

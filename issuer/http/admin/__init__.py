@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from issuer.http.admin.account_keys import AccountKeyRoutes
 from issuer.http.admin.accounts import AccountRoutes
 from issuer.http.admin.agent_keys import AgentKeyRoutes
 from issuer.http.admin.authority import AuthorityRoutes
@@ -21,6 +22,7 @@ def routes(services: Services) -> list[web.RouteDef]:
     gate = OperatorGate(services.registry, services.clock_ms)
     return [
         *AccountRoutes(services, gate).routes(),
+        *AccountKeyRoutes(services, gate).routes(),
         *EntryRoutes(services, gate).routes(),
         *AgentKeyRoutes(services, gate).routes(),
         *StaffRoutes(services, gate).routes(),

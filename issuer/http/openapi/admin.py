@@ -28,6 +28,7 @@ from issuer.registry.model import (
 from issuer.registry.requests import NewAccount, NewAgent, NewEntry, NewGrant, NewJoinToken, NewOperator, NewProvider
 from issuer.registry.roles import Operator
 from issuer.subjectkeys import SubjectKey
+from issuer.subjectkeys.accounts import AccountKey, KeyRevocation, NewAccountKey
 
 _ADMIN: Final = "/v1/admin"
 
@@ -58,6 +59,17 @@ OPERATORS: Final = (
     _create("/accounts", "Register an account", NewAccount, Account),
     _read("/accounts", "List accounts by name", Listed[Account], PageQuery),
     _read("/accounts/{name}", "Show an account", Account),
+    Operation(
+        "POST",
+        f"{_ADMIN}/accounts/{{name}}/keys",
+        "Register a key of an account, by a proof of possession",
+        access=Access.OPERATOR,
+        answer=AccountKey,
+        status=201,
+        body=NewAccountKey,
+    ),
+    _read("/accounts/{name}/keys", "List every key that an account ever had", Listed[AccountKey], None, 400),
+    _change("/accounts/{name}/keys/{jkt}/revoke", "Revoke a key of an account, for good", KeyRevocation, AccountKey),
     _create("/agents", "Register an agent", NewAgent, DescribedAgent),
     _read("/agents", "List agents, grouped by account", Listed[DescribedAgent], AgentQuery, 404),
     _read("/agents/{account}/{path}", "Show an agent", DescribedAgent, None, 400),

@@ -39,7 +39,7 @@ def named(operation):
 
 
 def filled(path, value="x"):
-    for name in ("number", "account", "path", "name", "id", "did"):
+    for name in ("number", "account", "path", "name", "id", "did", "jkt"):
         path = path.replace(f"{{{name}}}", value)
     return path
 

@@ -15,6 +15,8 @@ ROUTES = [
     ("GET", "/accounts", None, EVERYONE),
     ("GET", "/accounts/acme", None, EVERYONE),
     ("GET", "/accounts/zeta", None, UNLIMITED),
+    ("GET", "/accounts/acme/keys", None, EVERYONE),
+    ("GET", "/accounts/zeta/keys", None, UNLIMITED),
     ("GET", "/agents", None, EVERYONE),
     ("GET", "/agents?account=acme", None, EVERYONE),
     ("GET", "/agents?account=zeta", None, UNLIMITED),
