@@ -5,6 +5,7 @@ Providers begin with `Verifier`, agents with `Client`; `remit.integrations` has 
 
 import logging
 
+from remit.agent_key import AgentKey
 from remit.amounts import Amount
 from remit.client import AgentToken, Client, Identity, TokenRequest
 from remit.credential import AuthorizedCall, Credential, StatusReference
@@ -32,6 +33,7 @@ __all__ = [
     "DID",
     "SPIFFEID",
     "AccountName",
+    "AgentKey",
     "AgentName",
     "AgentToken",
     "Amount",

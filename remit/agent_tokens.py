@@ -62,13 +62,14 @@ class AgentToken:
     """A token of the agent; its `repr` leaves the token itself out.
 
     Attributes:
-        token: what goes into the `Authorization: Bearer` header.
+        token: what goes into the `Authorization` header, after its type.
         issued_at: unix seconds.
         expires_at: unix seconds.
         agent: whom it identifies.
         spiffe_id: the same, as a SPIFFE ID.
         audience: the provider that it is for.
         task: the task that it is for, or None.
+        token_type: `Bearer`, or `DPoP`: it is bound to the agent's key, and each request needs a proof by that (RFC 9449).
     """
 
     token: str = field(repr=False)
@@ -78,6 +79,12 @@ class AgentToken:
     spiffe_id: SPIFFEID
     audience: str
     task: str | None
+    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it is bound to the agent's key."""
+        return self.token_type == "DPoP"  # noqa: S105 - the name of a scheme
 
     @property
     def renew_at(self) -> float:
@@ -96,7 +103,8 @@ class AgentToken:
             agent, spiffe_id = AgentName.parse(wire.agent), SPIFFEID.parse(wire.spiffe_id)
         except (msgspec.ValidationError, InvalidInputError) as error:
             raise not_understood(error) from None
-        return cls(wire.token, wire.issued_at, wire.expires_at, agent, spiffe_id, wire.audience, wire.task)
+        times = wire.issued_at, wire.expires_at
+        return cls(wire.token, *times, agent, spiffe_id, wire.audience, wire.task, wire.token_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,7 @@ class _TokenWire(msgspec.Struct, frozen=True):
     spiffe_id: str
     audience: str
     task: str | None = None
+    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
 
 
 class _IdentityWire(msgspec.Struct, frozen=True):

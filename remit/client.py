@@ -10,10 +10,12 @@ from typing import Final
 
 import msgspec
 
+from remit.agent_key import AgentKey
 from remit.agent_tokens import AgentToken, Identity, TokenRequest, not_understood
-from remit.errors import RefusedError, UnavailableError
+from remit.errors import ConfigurationError, RefusedError, UnavailableError
 from remit.forking import renew_after_fork
 from remit.scope import SpendScope
+from remit.sidecar_keys import proof_by_sidecar, register, require_bound_to
 from remit.sidecar_socket import exchange, find_socket
 
 __all__ = ["AgentToken", "Client", "Identity", "TokenRequest"]
@@ -48,6 +50,7 @@ class Client:
         *,
         timeout_seconds: float = 15.0,
         clock: Callable[[], float] = time.time,
+        key: AgentKey | None = None,
     ) -> None:
         """Find the sidecar; nothing is sent yet.
 
@@ -55,6 +58,8 @@ class Client:
             socket: the sidecar's HTTP socket; by default `REMIT_SIDECAR_SOCKET`, or `remit.sock` beside `SPIFFE_ENDPOINT_SOCKET`.
             timeout_seconds: how long any one step of an exchange may take.
             clock: the time in unix seconds.
+            key: the agent's own key; it is registered before the first token is asked for. Without one, the sidecar makes and
+                holds a key where tokens have to be bound to one.
 
         Raises:
             ConfigurationError: no socket is given or named by the environment.
@@ -63,6 +68,8 @@ class Client:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._slots: OrderedDict[TokenRequest, _Slot] = OrderedDict()
+        self._key = key
+        self._registered: set[str | None] = set()
         self._lock = Lock()
         renew_after_fork(self)
 
@@ -156,6 +163,46 @@ class Client:
         except msgspec.ValidationError as error:
             raise not_understood(error) from None
 
+    def proof(self, method: str, url: str, token: AgentToken, *, nonce: str | None = None) -> str:
+        """A proof for one request with a token that is bound to the agent's key: its `DPoP` header (RFC 9449).
+
+        Args:
+            method: the request's method.
+            url: the request's URL; query and fragment are left out.
+            token: the token that goes with it.
+            nonce: the nonce that the provider gave, if it did.
+
+        Raises:
+            RefusedError: the sidecar does not hold the token's key, or did not give this process the token.
+            ProofRefusedError: the token is bound to another key than this client's (`key_mismatch`).
+            UnavailableError: the sidecar did not answer.
+        """
+        if self._key is None:
+            return proof_by_sidecar(self._exchange, method, url, token, nonce)
+        require_bound_to(token, self._key)
+        return self._key.proof(method, url, now=int(self._clock()), access_token=token.token, nonce=nonce)
+
+    @property
+    def signs_here(self) -> bool:
+        """Whether `proof` signs by itself, and never waits for the sidecar."""
+        return self._key is not None
+
+    def register_key(self, agent: str | None = None) -> None:
+        """Register this client's key as the agent's, in place of the one before; `fetch` does so by itself the first time.
+
+        Args:
+            agent: which agent, where the process is entitled to several.
+
+        Raises:
+            ConfigurationError: the client was given no key.
+            RefusedError: the process is not that agent, or the key is registered for somebody else, or was replaced before.
+            UnavailableError: the sidecar or the issuer did not answer.
+        """
+        if self._key is None:
+            raise ConfigurationError("the client has no key of its own", hint="pass key=remit.AgentKey.load(path)")
+        register(self._exchange, self._key, agent, int(self._clock()))
+        self._registered.add(agent)
+
     def identity(self) -> Identity:
         """Who this process is to the sidecar; raises as `fetch` does."""
         return Identity.from_wire(self._exchange("GET", "/v1/identity", None))
@@ -183,6 +230,8 @@ class Client:
         return slot.token
 
     def _requested(self, request: TokenRequest) -> AgentToken:
+        if self._key is not None and request.agent not in self._registered:
+            self.register_key(request.agent)
         token = AgentToken.from_wire(self._exchange("POST", request.target, request.to_wire()))
         if token.audience != request.audience:
             raise UnavailableError("the sidecar answered with a token for another audience")

@@ -1,7 +1,8 @@
 """httpx: `httpx.Client(auth=remit.integrations.httpx.Auth(audience="https://api.example.com"))`, for both clients.
 
-The token is for one provider: give this auth to the requests that go there and to no others. A 401 makes it ask the sidecar
-once more; when that has another token, the request is repeated with it, unless its body is a stream that is gone.
+The token is for one provider: give this auth to the requests that go there and to no others. A token that is bound to the agent's
+key goes with a proof of possession (DPoP), made anew for each attempt. A 401 makes it ask the sidecar once more; when that has
+another token, or the provider asked for a nonce, the request is repeated, unless its body is a stream that is gone.
 """
 
 from collections.abc import AsyncGenerator, Generator
@@ -9,13 +10,22 @@ from collections.abc import AsyncGenerator, Generator
 import anyio.to_thread
 import httpx
 
-from remit.client import AgentToken, Client
-from remit.integrations._agent_tokens import AgentTokens
+from remit.client import Client
+from remit.integrations._agent_tokens import (
+    AUTHORIZATION,
+    CHALLENGE,
+    NONCE,
+    PROOF,
+    AgentTokens,
+    Answer,
+    Attempts,
+    Headers,
+)
 from remit.scope import SpendScope
 
 
 class Auth(httpx.Auth):
-    """Sends the agent's token with each request; errors are those of `remit.Client.fetch`."""
+    """Sends the agent's token with each request; errors are those of `remit.Client.fetch` and `remit.Client.proof`."""
 
     def __init__(
         self,
@@ -32,34 +42,49 @@ class Auth(httpx.Auth):
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Authenticate a request of `httpx.Client`."""
-        token = self._tokens.current()
-        response = yield _with(request, token)
-        if _may_repeat(request, response) and (other := self._tokens.replacement(token)):
-            yield _with(request, other)
+        attempts = Attempts(self._tokens, request.method, str(request.url))
+        response = yield _with(request, attempts.first())
+        while attempts.wants_more(answer := _answer(response)) and _may_be_sent(response.request):
+            headers = attempts.again(answer)
+            if headers is None:
+                return
+            response = yield _with(response.request, headers)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Authenticate a request of `httpx.AsyncClient`; the sidecar is asked in a thread, never on the event loop."""
+        attempts = Attempts(self._tokens, request.method, str(request.url))
         held = self._tokens.held()
-        token = await anyio.to_thread.run_sync(self._tokens.current) if held is None else held
-        response = yield _with(request, token)
-        if _may_repeat(request, response) and (
-            other := await anyio.to_thread.run_sync(self._tokens.replacement, token)
-        ):
-            yield _with(request, other)
+        first = attempts.first(held) if held else await anyio.to_thread.run_sync(attempts.first)
+        response = yield _with(request, first)
+        while attempts.wants_more(answer := _answer(response)) and _may_be_sent(response.request):
+            headers = await anyio.to_thread.run_sync(attempts.again, answer)
+            if headers is None:
+                return
+            response = yield _with(response.request, headers)
 
 
-def _with(request: httpx.Request, token: AgentToken) -> httpx.Request:
-    request.headers["Authorization"] = f"Bearer {token.token}"
+def _with(request: httpx.Request, headers: Headers) -> httpx.Request:
+    request.headers.pop(PROOF, None)
+    request.headers.update(headers)
     return request
 
 
-def _may_repeat(request: httpx.Request, response: httpx.Response) -> bool:
-    if response.status_code != httpx.codes.UNAUTHORIZED:
-        return False
-    if response.request.headers.get("Authorization") != request.headers["Authorization"]:
-        return False  # a redirect to another origin has dropped the token: it is not this token that was refused
+def _answer(response: httpx.Response) -> Answer:
+    request = response.request
+    return Answer(
+        response.status_code,
+        request.method,
+        str(request.url),
+        request.headers.get(AUTHORIZATION),
+        response.headers.get(NONCE),
+        response.headers.get(CHALLENGE, ""),
+    )
+
+
+def _may_be_sent(request: httpx.Request) -> bool:
+    """Whether the request has its body still: a stream may be gone."""
     try:
         _ = request.content
     except httpx.RequestNotRead:
-        return False
+        return isinstance(request.stream, httpx.ByteStream)  # what follows a redirect has its body in this form only
     return True

@@ -4,6 +4,7 @@ import remit
 
 NAMES = [
     "AccountName",
+    "AgentKey",
     "AgentName",
     "AgentToken",
     "Amount",
