@@ -84,6 +84,8 @@ class Enforcement:
         await self._database.transaction(store.delete_verifiers_of_stopped)
         verifiers, unsettled, seq, self._providers = await self._database.read(_everything)
         self._watch.restore(verifiers, unsettled, seq, self._monotonic_ms())
+        for verifier in verifiers:
+            self._settling.wrote(verifier)
         self._task = asyncio.create_task(self._run(), name="enforcement")
 
     async def close(self) -> None:
@@ -117,6 +119,7 @@ class Enforcement:
             self._watch.drop(verifier)
             raise UnauthenticatedError("the provider was stopped meanwhile")
         self._watch.register(verifier, request, seq, at_ms, self._monotonic_ms())
+        self._settling.wrote(verifier)
         self._stirred.set()
         return Registered(seq, provider.name, self._heartbeat_seconds)
 

@@ -13,7 +13,7 @@ from prometheus_client import Histogram
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append
 from issuer.enforcement import store
-from issuer.enforcement.following import Following
+from issuer.enforcement.following import Following, Verifier
 from issuer.enforcement.model import CommittedChange
 from issuer.enforcement.watch import Watch
 from issuer.storage import Database, Transaction
@@ -69,6 +69,10 @@ class Settling:
             _observe(following)
         for instance in gone:
             self._written.pop(instance, None)
+
+    def wrote(self, verifier: Verifier) -> None:
+        """Its row says already what it enforces."""
+        self._written[verifier.instance] = (verifier.enforced, verifier.seen_at_ms)
 
     def _progress(self) -> dict[str, tuple[int, int]]:
         """What the verifiers' rows should say, where they say something else."""
