@@ -33,6 +33,7 @@ def metadata(config: Config) -> dict[str, object]:
         "status_list_aggregation_endpoint": f"{url}/statuslists",
         "status_jwks_uri": f"{url}/status/keys",
         "status_events_endpoint": f"{url}/status/events",
+        "status_verifiers_endpoint": f"{url}/status/verifiers",
         "spiffe_trust_domain": config.trust_domain,
         "spiffe_bundle_endpoint": f"{url}/bundle",
     }
