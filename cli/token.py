@@ -12,7 +12,7 @@ from cli.options import Output, examples, group
 from cli.output import Format, note, print_item, print_json
 from cli.problems import JSONObject
 from cli.spend_scope import read_scope
-from remit.client import Client
+from remit.client import AgentToken, Client, TokenRequest
 from remit.credential import Credential
 from remit.errors import ConfigurationError, InvalidInputError, RefusedError, TokenInvalidError
 from remit.jose import parse_unverified
@@ -39,38 +39,76 @@ ScopeFile = Annotated[
 ]
 
 
+Task = Annotated[str | None, typer.Option(help="The task it is for.", show_default=False)]
+TaskTTL = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="SECONDS", help="How long the task may last, if this begins it.", show_default=False),
+]
+Reason = Annotated[str | None, typer.Option(help="Why; kept in the audit log.", show_default=False)]
+Agent = Annotated[str | None, typer.Option(help="Which agent, if it may be several.", show_default=False)]
+Person = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="The OIDC token of the person whom the agent acts for: a file, `-` being stdin.",
+        show_default=False,
+    ),
+]
+
+
 @app.command(
     epilog=examples(
         "remit token fetch --audience https://api.example.com",
         "remit token fetch --audience https://api.example.com --task task-81 -o json",
+        "remit token fetch --audience https://api.example.com --on-behalf-of - < ana.jwt",
     )
 )
 def fetch(
     audience: Audience,
     *,
-    task: Annotated[str | None, typer.Option(help="The task it is for.", show_default=False)] = None,
+    task: Task = None,
+    task_ttl: TaskTTL = None,
     scope: ScopeFile = None,
-    reason: Annotated[str | None, typer.Option(help="Why; kept in the audit log.", show_default=False)] = None,
-    agent: Annotated[str | None, typer.Option(help="Which agent, if it may be several.", show_default=False)] = None,
+    reason: Reason = None,
+    agent: Agent = None,
+    on_behalf_of: Person = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Fetch a token from the sidecar and print it: alone, or as JSON with what belongs to it."""
-    narrowed = SpendScope.parse(read_scope(scope)) if scope else None
-    found = Client().token(audience, task=task, scope=narrowed, reason=reason, agent=agent)
-    if output is Format.TABLE:
-        print(found.token)
-        return
-    print_json(
-        {
-            "token": found.token,
-            "issued_at": found.issued_at,
-            "expires_at": found.expires_at,
-            "agent": str(found.agent),
-            "spiffe_id": str(found.spiffe_id),
-            "audience": found.audience,
-            "task": found.task,
-        }
+    wanted = TokenRequest(audience, task, _narrowed(scope), reason, agent, _person(on_behalf_of), task_ttl)
+    _print(Client().fetch(wanted), output)
+
+
+@app.command(
+    epilog=examples(
+        "remit token delegate reader --audience https://api.example.com",
+        "remit token delegate reader/sub/pages --audience https://api.example.com --scope pages.json --ttl 60",
     )
+)
+def delegate(
+    sub_agent: Annotated[
+        str,
+        typer.Argument(
+            metavar="SUB_AGENT", help="Its name below the agent: `reader`, or `reader/sub/pages`.", show_default=False
+        ),
+    ],
+    audience: Audience,
+    *,
+    task: Task = None,
+    task_ttl: TaskTTL = None,
+    scope: ScopeFile = None,
+    ttl: Annotated[
+        int | None, typer.Option(min=1, metavar="SECONDS", help="How long it may live at most.", show_default=False)
+    ] = None,
+    reason: Reason = None,
+    agent: Agent = None,
+    on_behalf_of: Person = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Delegate to a sub-agent: fetch a token of it, which permits no more than the agent may, and print it."""
+    person = _person(on_behalf_of)
+    wanted = TokenRequest(audience, task, _narrowed(scope), reason, agent, person, task_ttl, sub_agent, ttl)
+    _print(Client().fetch(wanted), output)
 
 
 @app.command(
@@ -102,6 +140,31 @@ def inspect(token: TokenSource) -> None:
     note("unverified: anybody can write such a token; `remit token verify` tells whether it is real")
     header, claims = unverified.unverified_header(), unverified.unverified_payload()
     print_json({"unverified_header": header, "unverified_claims": claims})
+
+
+def _narrowed(scope: Path | None) -> SpendScope | None:
+    return SpendScope.parse(read_scope(scope)) if scope else None
+
+
+def _person(source: str | None) -> str | None:
+    return None if source is None else read_token(source)
+
+
+def _print(token: AgentToken, output: Format) -> None:
+    if output is Format.TABLE:
+        print(token.token)
+        return
+    print_json(
+        {
+            "token": token.token,
+            "issued_at": token.issued_at,
+            "expires_at": token.expires_at,
+            "agent": str(token.agent),
+            "spiffe_id": str(token.spiffe_id),
+            "audience": token.audience,
+            "task": token.task,
+        }
+    )
 
 
 def read_token(source: str) -> str:

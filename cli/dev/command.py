@@ -18,6 +18,7 @@ from cli.errors import report
 from cli.launch import signals
 from cli.launch.child import LaunchError
 from cli.launch.program import find_program
+from cli.launch.registration import Assignment
 from cli.launch.supervise import reaped
 from cli.options import examples
 from cli.output import note
@@ -101,7 +102,8 @@ def _stay(processes: list[Process]) -> int:
 def _run(command: list[str], agent: AgentName, running: domain.Domain, front: Front, processes: list[Process]) -> int:
     environment = {**os.environ, **running.environment(), "PATH": _path(front.folder)}
     try:
-        child = launch(find_program(command, environment), agent, running.sockets, process_group=front.process_group)
+        program = find_program(command, environment)
+        child = launch(program, Assignment(agent), running.sockets, process_group=front.process_group)
     except LaunchError as error:
         report(error.detail, error.hint)
         return error.exit_code

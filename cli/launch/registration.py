@@ -1,4 +1,4 @@
-"""Telling the sidecar what is launched: `POST /v1/launches` before exec, `…/started` after it."""
+"""Telling the sidecar what is launched: `POST /v1/launches` before exec, `…/started` after it; `…/task` once it has ended."""
 
 import os
 from dataclasses import dataclass
@@ -18,6 +18,34 @@ REMIT_SOCKET = "remit.sock"
 DEFAULT_SOCKET_DIR = Path("/run/remit")
 
 _TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a launched program is to be.
+
+    Attributes:
+        agent: the one agent that it acts as.
+        task: the task that it works for, and that ends with it.
+        task_ttl_seconds: how long that task may last at most.
+    """
+
+    agent: AgentName
+    task: str | None = None
+    task_ttl_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A program that runs.
+
+    Attributes:
+        pid: its process.
+        launch: the id of its launch; None when the sidecar does not attest it.
+    """
+
+    pid: int
+    launch: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +89,31 @@ class SidecarClient:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._http.close()
 
-    def register(self, pid: int, program: Program, agent: AgentName | None) -> str:
+    def register(self, pid: int, program: Program, assignment: Assignment) -> str:
         """Register the child `pid`, which is about to become `program`; returns the launch's id."""
-        body: JSONObject = {"pid": pid, "argv": list(program.arguments), "executable": program.executable}
-        if agent is not None:
-            body["agent"] = str(agent)
-        if program.script is not None:
-            body["script"] = program.script
-        return str(self._post("/v1/launches", body)["id"])
+        told = {
+            "pid": pid,
+            "argv": list(program.arguments),
+            "executable": program.executable,
+            "agent": str(assignment.agent),
+            "task": assignment.task,
+            "task_ttl_seconds": assignment.task_ttl_seconds,
+            "script": program.script,
+        }
+        body = {name: value for name, value in told.items() if value is not None}
+        return str(self._ask("POST", "/v1/launches", body)["id"])
 
     def started(self, launch: str) -> None:
         """Tell that exec succeeded: from now on the child is the program."""
-        self._post(f"/v1/launches/{launch}/started", {})
+        self._ask("POST", f"/v1/launches/{launch}/started", {})
 
-    def _post(self, path: str, body: JSONObject) -> JSONObject:
+    def task_state(self, launch: str, wait_seconds: float) -> str:
+        """How it stands with the launch's task; waits for the issuer to confirm its end, for so long at most."""
+        return str(self._ask("GET", f"/v1/launches/{launch}/task?wait_seconds={wait_seconds:g}", None)["state"])
+
+    def _ask(self, method: str, path: str, body: JSONObject | None) -> JSONObject:
         try:
-            response = self._http.post(path, json=body)
+            response = self._http.request(method, path, json=body)
         except httpx.TransportError as error:
             raise UnavailableError(
                 f"no sidecar answers at {self._socket}: {str(error).lower() or type(error).__name__}",
