@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from cli import account_key
 from cli.issuer_client import ADMIN, connect
 from cli.options import Limit, Output, examples, group
 from cli.output import Format, print_item, print_list
 from remit.ids import AccountName
 
 app = group("Accounts: who owns agents and pays for them.")
+app.add_typer(account_key.app, name="key")
 
 _COLUMNS = ("name", "owner", "contact", "state", "created_at")
 

@@ -29,7 +29,7 @@ COMMANDS = (
     Command("grant", "cli.grant", _REGISTRY, "Grants: what an agent may call and spend."),
     Command("import", "cli.bulk", _REGISTRY, "Register many at once from a file."),
     Command("token", "cli.token", _AGENTS, "Agent tokens: fetch, verify, inspect."),
-    Command("did", "cli.did", _AGENTS, "DID documents of agents and accounts."),
+    Command("did", "cli.did", _AGENTS, "DID documents and histories of agents and accounts."),
     Command("revoke", "cli.revoke", _AUTHORITY, "Take authority back for good."),
     Command("suspend", "cli.suspend", _AUTHORITY, "Stop authority until it is resumed."),
     Command("resume", "cli.resume", _AUTHORITY, "Give suspended authority back."),
