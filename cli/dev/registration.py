@@ -1,4 +1,4 @@
-"""What is registered in a development trust domain: one account, one agent by uid, one standing grant."""
+"""What is registered in a development trust domain: one account, one agent by uid, standing grants."""
 
 import os
 
@@ -23,7 +23,7 @@ def create_join_token(issuer: IssuerClient) -> str:
 
 
 def register(issuer: IssuerClient, agent: AgentName, scope: SpendScope) -> None:
-    """Register the account, the agent with those above it, its entry, and its standing grant, in one transaction."""
+    """Register the account, the agent with those above it, its entry, and a standing grant for each, in one transaction."""
     line = [agent]
     while (parent := line[0].parent) is not None:
         line.insert(0, parent)
@@ -32,6 +32,6 @@ def register(issuer: IssuerClient, agent: AgentName, scope: SpendScope) -> None:
         {"kind": "account", "name": agent.account, "owner": "remit dev"},
         *agents,
         {"kind": "entry", "agent": str(agent), "sidecar": _SIDECAR, "selectors": [f"unix:uid:{os.getuid()}"]},
-        {"kind": "grant", "agent": str(agent), "scope": scope.to_wire()},
+        *({"kind": "grant", "agent": str(one), "scope": scope.to_wire()} for one in line),
     ]
     issuer.post(f"{ADMIN}/import", {"records": records})
