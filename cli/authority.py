@@ -1,20 +1,25 @@
-"""What `revoke`, `suspend` and `resume` have in common: resolve what the operator has in hand, say it, ask, act."""
+"""What `revoke`, `suspend` and `resume` have in common: resolve what the operator has in hand, say it, ask, act, and see it take effect."""
 
 import sys
 from typing import Annotated
 
+import msgspec
 import typer
 
+from cli.enforcement import WAIT_SECONDS, Enforcement, concerns_verifiers, described, others, wait_for
+from cli.errors import report
+from cli.exit_codes import ExitCode
 from cli.issuer_client import ADMIN, IssuerClient, connect
 from cli.options import confirm
 from cli.output import Format, note, print_json, printable, readable
 from cli.problems import JSONObject
-from remit.errors import InvalidInputError
+from remit.errors import InvalidInputError, RemitError
 
 What = Annotated[
     str,
     typer.Argument(
-        help="An account, an agent, a SPIFFE ID, a DID, a token, a jti, a grant or a task; `-` reads it from stdin,"
+        help="An account, an agent, a SPIFFE ID, a DID, a token, a jti, a grant, a task, or one of those that need a prefix:"
+        " `sidecar:`, `provider:`, `operator:`, `key:`, `person:`. `-` reads it from stdin,"
         " which is the way for a token: arguments are visible to every user of the machine.",
         show_default=False,
     ),
@@ -25,8 +30,30 @@ Ticket = Annotated[str | None, typer.Option(help="The incident that this belongs
 _PAST = {"revoke": "revoked", "suspend": "suspended", "resume": "resumed"}
 
 
-def act(verb: str, what: str, reason: str, ticket: str | None, *, output: Format, ask: bool = False) -> None:
-    """Carry out one verb on what the operator named, and say what it came to."""
+def act(
+    verb: str,
+    what: str,
+    reason: str,
+    ticket: str | None,
+    *,
+    output: Format,
+    ask: bool = False,
+    wait_seconds: float | None = WAIT_SECONDS,
+) -> None:
+    """Carry out one verb on what the operator named, and say what it came to.
+
+    Args:
+        verb: `revoke`, `suspend` or `resume`.
+        what: what was named.
+        reason: why.
+        ticket: the incident that it belongs to.
+        output: how the answer is to look.
+        ask: ask on the terminal before it is done.
+        wait_seconds: how long to wait until every connected verifier enforces it; None: not at all.
+
+    Raises:
+        typer.Exit: it was done, but not every connected verifier has said that it enforces it (exit code 3).
+    """
     if not reason.strip():
         raise InvalidInputError("--reason is empty", hint="say why: the audit log keeps it")
     named = read_what(what)
@@ -36,10 +63,27 @@ def act(verb: str, what: str, reason: str, ticket: str | None, *, output: Format
         if ask:
             confirm(f"{verb} this for good?")
         answer = issuer.post(f"{ADMIN}/{verb}", {"what": named, "reason": reason, "ticket": ticket})
+        tell(verb, answer, issuer, output, wait_seconds)
+
+
+def tell(verb: str, answer: JSONObject, issuer: IssuerClient, output: Format, wait_seconds: float | None) -> None:
+    """Print what a change came to, and how far it is enforced once it is, or the wait is over.
+
+    Raises:
+        typer.Exit: not every connected verifier has said that it enforces it (exit code 3).
+    """
+    if output is Format.TABLE:
+        print(_outcome(verb, answer), flush=True)
+    concerns = concerns_verifiers(answer)
+    waits = concerns and wait_seconds is not None
+    found = _awaited(issuer, answer, wait_seconds or 0) if waits else None
     if output is Format.JSON:
-        print_json(answer)
-    else:
-        print(_outcome(verb, answer))
+        seen = {"enforced": None, "silent": None} if found is None else msgspec.to_builtins(found)
+        print_json(answer | seen if waits else answer)
+    elif concerns:
+        print(others(verb, answer) if found is None else described(verb, found, answer))
+    if waits and (found is None or found.silent):
+        raise typer.Exit(ExitCode.SILENT)
 
 
 def read_what(what: str) -> str:
@@ -48,6 +92,15 @@ def read_what(what: str) -> str:
     if not named:
         raise InvalidInputError("nothing was named", hint="give an account, an agent, a token, a jti or a task")
     return named
+
+
+def _awaited(issuer: IssuerClient, answer: JSONObject, seconds: float) -> Enforcement | None:
+    """How far the change is enforced; None when the issuer, which has committed it, does not say."""
+    try:
+        return wait_for(issuer, int(str(answer.get("seq"))), seconds)
+    except RemitError as error:
+        report(f"it is committed, but how far it is enforced is not known: {error.detail}", error.hint)
+        return None
 
 
 def _resolve(issuer: IssuerClient, named: str) -> JSONObject:
