@@ -47,11 +47,15 @@ class Listener:
         if receive_buffer:
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._connection.settimeout(timeout)
-        self._connection.connect(("127.0.0.1", parts.port))
-        lines = [f"{method} {path} HTTP/{version}", "Host: x", *(f"{name}: {value}" for name, value in headers), "", ""]
-        self._connection.sendall("\r\n".join(lines).encode())
         self._input = self._connection.makefile("rb", buffering=8192)
-        first, *fields = iter(self._input.readline, b"\r\n")
+        lines = [f"{method} {path} HTTP/{version}", "Host: x", *(f"{name}: {value}" for name, value in headers), "", ""]
+        try:
+            self._connection.connect(("127.0.0.1", parts.port))
+            self._connection.sendall("\r\n".join(lines).encode())
+            first, *fields = iter(self._input.readline, b"\r\n")
+        except BaseException:
+            self.close()
+            raise
         self.status = int(first.split()[1])
         named = (line.decode().partition(":") for line in fields)
         self.headers = {name.lower(): value.strip() for name, _, value in named}
