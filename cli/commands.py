@@ -38,6 +38,8 @@ COMMANDS = (
     Command("operator", "cli.operator", _OPERATE, "Operators: who may administer the issuer."),
     Command("join-token", "cli.join_token", _OPERATE, "Single-use secrets by which sidecars join."),
     Command("sidecar", "cli.sidecar", _OPERATE, "Sidecars: run one, list them."),
+    Command("provider", "cli.provider", _OPERATE, "Providers: relying parties that are known by name."),
+    Command("verifier", "cli.verifier", _OPERATE, "Verifiers that providers have registered."),
     Command("key", "cli.key", _OPERATE, "Signing keys of the issuer."),
     Command("status", "cli.status", _OPERATE, "Revocation state that the issuer publishes."),
     Command("audit", "cli.audit", _OPERATE, "Audit log: the record of every decision."),

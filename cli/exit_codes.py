@@ -15,7 +15,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     """The command line, a file or a setting is wrong; nothing was sent or changed."""
     SILENT = 3
-    """Reserved: a revocation was committed, but no verifier has confirmed it."""
+    """It is committed, but not every connected verifier has said that it enforces it."""
     UNREACHABLE = 4
     """The issuer or the sidecar did not answer."""
     NOT_FOUND = 5

@@ -29,6 +29,8 @@ from remit.scope import SpendScope
 
 app = typer.Typer(add_completion=False)
 
+_AUDIENCE = "https://api.example.com"
+
 Command = Annotated[
     list[str] | None,
     typer.Argument(
@@ -39,6 +41,15 @@ ScopeFile = Annotated[
     Path | None,
     typer.Option(
         help="A file with the agent_spend object of its grant.", show_default="any location, 100.00 USD daily"
+    ),
+]
+
+Audiences = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--audience",
+        help="An audience of the provider that the program's verifiers belong to; several times for several.",
+        show_default=_AUDIENCE,
     ),
 ]
 
@@ -59,18 +70,19 @@ def dev(
     command: Command = None,
     agent: Annotated[str, typer.Option(help="The agent that the program is.")] = "acme/planner",
     scope: ScopeFile = None,
+    audience: Audiences = None,
 ) -> None:
     """Run a program as an agent, in a trust domain of its own that is gone when the program ends.
 
-    Its environment has SPIFFE_ENDPOINT_SOCKET, REMIT_SIDECAR_SOCKET, REMIT_ISSUER, REMIT_TRUST_DOMAIN, and REMIT_CREDENTIALS,
-    by which a bare `remit` in it acts as the operator. Not for production: everything of your uid counts as the agent.
+    Its environment has SPIFFE_ENDPOINT_SOCKET, REMIT_SIDECAR_SOCKET, REMIT_ISSUER, REMIT_TRUST_DOMAIN, REMIT_CREDENTIALS, by which a
+    bare `remit` in it acts as the operator, and REMIT_PROVIDER_CREDENTIAL, by which its verifiers are those of the provider `dev`. Not for production: everything of your uid counts as the agent.
     """
     named = AgentName.parse(agent)
     spend = SpendScope.parse(read_scope(scope)) if scope else registration.default_scope()
     front = stand_in_front()
     with cleaned_up(front) as expendable:
         began = time.monotonic()
-        running, processes = domain.start(front.folder, named, spend)
+        running, processes = domain.start(front.folder, named, spend, audience or [_AUDIENCE])
         expendable.extend(process.pid for process in processes)
         note(f"remit dev: {named} at {running.issuer}, ready in {time.monotonic() - began:.1f} s")
         note("remit dev: every process of your uid, children of the program too, counts as the agent; only in dev")

@@ -1,9 +1,9 @@
 """A whole trust domain in one folder: an issuer on SQLite, a sidecar that has joined, one agent that may spend."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -31,10 +31,12 @@ class Domain:
     Attributes:
         folder: the temporary folder, mode 0700.
         port: where the issuer listens on loopback.
+        provider_credential: the credential of its one provider, once that is registered.
     """
 
     folder: Path
     port: int
+    provider_credential: str = field(default="", repr=False)
 
     @property
     def issuer(self) -> str:
@@ -62,16 +64,17 @@ class Domain:
         return self.folder / "join-token"
 
     def environment(self) -> dict[str, str]:
-        """What a program needs to find the issuer and the sidecar, and to act as the operator."""
+        """What a program needs to find the issuer and the sidecar, to act as the operator, and to verify as the provider."""
         return {
             **self.sockets.environment(),
             "REMIT_ISSUER": self.issuer,
             "REMIT_TRUST_DOMAIN": TRUST_DOMAIN,
             "REMIT_CREDENTIALS": str(self.credentials),
+            "REMIT_PROVIDER_CREDENTIAL": self.provider_credential,
         }
 
 
-def start(folder: Path, agent: AgentName, scope: SpendScope) -> tuple[Domain, list[Process]]:
+def start(folder: Path, agent: AgentName, scope: SpendScope, audiences: Sequence[str]) -> tuple[Domain, list[Process]]:
     """Start and register everything; returns once the agent could get a credential.
 
     Both are started at once: while the issuer makes its data and loads, the sidecar loads too and waits for its join token.
@@ -92,6 +95,7 @@ def start(folder: Path, agent: AgentName, scope: SpendScope) -> tuple[Domain, li
         token = registration.create_join_token(client)
         wait_until(lambda: _hand_over(domain.join_token, token), processes, "the sidecar")
         registration.register(client, agent, scope)
+        domain = replace(domain, provider_credential=registration.create_provider(client, audiences))
     wait_until(sidecar.has_announced, processes, "the sidecar")
     return domain, processes
 

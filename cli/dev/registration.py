@@ -1,6 +1,7 @@
 """What is registered in a development trust domain: one account, one agent by uid, standing grants."""
 
 import os
+from collections.abc import Sequence
 
 from cli.issuer_client import ADMIN, IssuerClient
 from cli.problems import JSONObject
@@ -10,6 +11,7 @@ from remit.limits import Interval, SpendLimit
 from remit.scope import SpendScope
 
 _SIDECAR = "dev"
+_PROVIDER = "dev"
 
 
 def default_scope() -> SpendScope:
@@ -22,16 +24,22 @@ def create_join_token(issuer: IssuerClient) -> str:
     return str(issuer.post(f"{ADMIN}/join-tokens", {"sidecar": _SIDECAR})["token"])
 
 
+def create_provider(issuer: IssuerClient, audiences: Sequence[str]) -> str:
+    """Register the one provider; returns its credential."""
+    return str(issuer.post(f"{ADMIN}/providers", {"name": _PROVIDER, "audiences": list(audiences)})["credential"])
+
+
 def register(issuer: IssuerClient, agent: AgentName, scope: SpendScope) -> None:
     """Register the account, the agent with those above it, its entry, and a standing grant for each, in one transaction."""
     line = [agent]
     while (parent := line[0].parent) is not None:
         line.insert(0, parent)
     agents: list[JSONObject] = [{"kind": "agent", "agent": str(one)} for one in line]
+    grants: list[JSONObject] = [{"kind": "grant", "agent": str(one), "scope": scope.to_wire()} for one in line]
     records: list[JSONObject] = [
         {"kind": "account", "name": agent.account, "owner": "remit dev"},
         *agents,
         {"kind": "entry", "agent": str(agent), "sidecar": _SIDECAR, "selectors": [f"unix:uid:{os.getuid()}"]},
-        *({"kind": "grant", "agent": str(one), "scope": scope.to_wire()} for one in line),
+        *grants,
     ]
     issuer.post(f"{ADMIN}/import", {"records": records})

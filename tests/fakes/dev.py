@@ -77,7 +77,7 @@ def running_dev(ground: Ground, *words: str) -> Iterator[Mapping[str, str]]:
     with ground.start(*words, stderr=subprocess.DEVNULL) as process:
         try:
             assert process.stdout is not None
-            exports = dict(_EXPORT.fullmatch(process.stdout.readline()).groups() for _ in range(5))
+            exports = dict(_EXPORT.fullmatch(process.stdout.readline()).groups() for _ in range(6))
             path = f"{Path(REMIT).parent}{os.pathsep}{os.environ['PATH']}"
             values = {name: shlex.split(value)[0] for name, value in exports.items()}
             yield {**ground.environment, **values, "PATH": path}
