@@ -30,6 +30,7 @@ class Figure:
         high: the upper quartile.
         detail: the absolute figures behind a ratio, for example "79.1 µs, baseline 63.4 µs".
         lower_is_better: the target is an upper bound.
+        samples: every single measurement, where their distribution is worth a plot.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Figure:
     high: float | None = None
     detail: str = ""
     lower_is_better: bool = False
+    samples: tuple[float, ...] = ()
 
     @property
     def share(self) -> float:

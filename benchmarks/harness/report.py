@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
@@ -26,6 +27,12 @@ machine ({machine}) and do not travel.
 | what | baseline | figure | quartiles | target | reached | behind it |
 |---|---|---|---|---|---|---|
 {rows}
+{distributions}"""
+
+_DISTRIBUTION = """
+## {name}: the distribution
+
+![Share of the measurements below each time]({file})
 """
 
 
@@ -43,14 +50,18 @@ def write(figures: Iterable[Figure], folder: Path, *, page: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "performance.json"
     known = json.loads(path.read_text())["figures"] if path.exists() else []
-    merged = {_key(Figure(**each)): Figure(**each) for each in known} | {_key(each): each for each in figures}
+    merged = {_key(each): each for each in map(_read, known)} | {_key(each): each for each in figures}
     kept = list(merged.values())
     document = {"machine": _machine(), "figures": [asdict(each) for each in kept]}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     _plot(kept, folder / "performance.svg")
+    spread = [each for each in kept if each.samples]
+    for each in spread:
+        _plot_distribution(each, folder / _file_of(each))
     if page:
         rows = "\n".join(_row(each) for each in kept)
-        (folder / "performance.md").write_text(_PAGE.format(machine=_machine(), rows=rows))
+        shown = "".join(_DISTRIBUTION.format(name=each.name, file=_file_of(each)) for each in spread)
+        (folder / "performance.md").write_text(_PAGE.format(machine=_machine(), rows=rows, distributions=shown))
 
 
 def _plot(figures: Sequence[Figure], path: Path) -> None:
@@ -69,6 +80,39 @@ def _plot(figures: Sequence[Figure], path: Path) -> None:
     canvas.tight_layout()
     canvas.savefig(path, metadata={"Date": None})
     plt.close(canvas)
+
+
+def _plot_distribution(figure: Figure, path: Path) -> None:
+    """The share of the measurements that are at most so large, and the target."""
+    ordered = sorted(figure.samples)
+    shares = [(place + 1) / len(ordered) for place in range(len(ordered))]
+    canvas, axes = plt.subplots(figsize=(7, 3.2))
+    axes.step(ordered, shares, where="post", color="#2a7f62")
+    axes.axvline(
+        figure.target,
+        color="black",
+        linewidth=1,
+        linestyle="--",
+        label=f"target {_number(figure.target)} {figure.unit}",
+    )
+    axes.axhline(0.99, color="#999999", linewidth=0.8, linestyle=":", label="99th percentile")
+    axes.set_xlim(0, max(figure.target, ordered[-1]) * 1.05)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel(f"{figure.unit} ({len(ordered)} measurements)")
+    axes.set_ylabel("share that took at most so long")
+    axes.legend(loc="lower right", fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    canvas.tight_layout()
+    canvas.savefig(path, metadata={"Date": None})
+    plt.close(canvas)
+
+
+def _file_of(figure: Figure) -> str:
+    return f"performance-{figure.name.partition(',')[0]}.svg"
+
+
+def _read(members: dict[str, Any]) -> Figure:
+    return Figure(**{**members, "samples": tuple(members.get("samples", ()))})
 
 
 def _row(figure: Figure) -> str:

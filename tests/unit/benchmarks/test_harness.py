@@ -65,7 +65,7 @@ def test_a_line_says_how_far_it_is():
 
 def test_the_modules_are_found(tmp_path, monkeypatch):
     """Each module beside `__main__` that has a `run` is a benchmark; helpers and the harness are not."""
-    assert set(modules()) == {"verify", "issue", "sidecar"}
+    assert set(modules()) == {"verify", "issue", "sidecar", "revocation"}
     package = tmp_path / "some_benchmarks"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -74,3 +74,13 @@ def test_the_modules_are_found(tmp_path, monkeypatch):
     (package / "_program.py").write_text("raise SystemExit('is not to be imported')\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert list(modules([str(package)], package.name)) == ["fast"]
+
+
+def test_a_figure_with_every_measurement_is_shown_as_a_distribution(tmp_path):
+    """Its samples survive the JSON, are plotted in a file of their own, and the page shows that file."""
+    figure = Figure("revoke, until refused", "", 20, 100, unit="ms", lower_is_better=True, samples=(9.5, 20.0, 11.0))
+    report.write([figure], tmp_path, page=True)
+    report.write([], tmp_path, page=True)
+    assert json.loads((tmp_path / "performance.json").read_text())["figures"][0]["samples"] == [9.5, 20.0, 11.0]
+    assert (tmp_path / "performance-revoke.svg").read_text().startswith("<?xml")
+    assert "](performance-revoke.svg)" in (tmp_path / "performance.md").read_text()
