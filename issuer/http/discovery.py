@@ -28,7 +28,7 @@ def metadata(config: Config) -> dict[str, object]:
         "claims_supported": [
             *("iss", "sub", "aud", "iat", "nbf", "exp", "jti"),
             *("tenant", "sub_profile", "parent_agent", "amr", "on_behalf_of", "txn", "authorization_details"),
-            *("trust_tier", "status", "cnf"),
+            *("status", "cnf"),
         ],
         "status_list_aggregation_endpoint": f"{url}/statuslists",
         "status_jwks_uri": f"{url}/status/keys",

@@ -139,6 +139,39 @@ async def test_a_change_is_seen_at_once(core, signer):
     assert (before.seq, (await verified(core, signer)).seq) == (0, 1)
 
 
+async def test_a_bundle_that_changed_is_seen_at_once(core, signer):
+    """Also within the same second, though no status did: who knows the older bundle has to read it anew."""
+    before = await verified(core, signer)
+    await core.keys.rotate(core.change, Purpose.TOKEN)
+    after = await verified(core, signer)
+    assert (after.bundle_seq, after.seq, after.issued_at) == (before.bundle_seq + 1, before.seq, before.issued_at)
+    assert after.bundle_seq == (await core.keys.published(Purpose.TOKEN, now=NOW)).sequence
+
+
+class Overtaken(StatusLists):
+    """Status lists of which one changes while it is read."""
+
+    core = None
+
+    async def snapshot(self, number):
+        """Taint a key and flip an index, then read."""
+        await self.core.keys.rotate(self.core.change, Purpose.TOKEN)
+        await mark(self.core, INVALID)
+        return await super().snapshot(number)
+
+
+async def test_a_list_claims_no_change_whose_bundle_it_does_not_know(core):
+    """What was committed while the list was read may be in it; its number and bundle are those from before, both."""
+    lists = Overtaken(core.database)
+    lists.core = core
+    signer = StatusSigner(core.database, lists, core.keys, ISSUER)
+    before = (await core.keys.published(Purpose.TOKEN, now=NOW)).sequence
+    signed = await verified(core, signer)
+    assert (signed.seq, signed.bundle_seq) == (0, before)
+    signed = await verified(core, signer)
+    assert (signed.seq, signed.bundle_seq) == (1, before + 1)
+
+
 async def test_without_the_database_nothing_is_signed(core, signer):
     """Not even what was signed a moment ago is handed out: nobody knows whether it still holds."""
     await signer.token(1)
