@@ -4,45 +4,17 @@ import json
 import signal
 import ssl
 import subprocess
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.fakes.certificates import write_certificate
 from tests.fakes.issuer_process import ISSUER, StartError, initialize, running
 
 
 def run(*words):
     return subprocess.run([*ISSUER, *map(str, words)], capture_output=True, text=True, timeout=30, check=False)
-
-
-def certificate(folder):
-    """A self-signed certificate for localhost, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "chain.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    encoded = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "key.pem").write_bytes(encoded)
-    (folder / "key.pem").chmod(0o600)
 
 
 def test_init_makes_a_private_folder(tmp_path):
@@ -148,7 +120,7 @@ def test_it_stops_when_it_is_told(tmp_path, number):
 
 def test_tls(tmp_path):
     """With a certificate it serves HTTPS, and nothing in the clear."""
-    certificate(tmp_path)
+    write_certificate(tmp_path, "localhost")
     config = initialize(tmp_path / "data")
     environment = {
         "REMIT_HTTP__TLS_CERTIFICATE": str(tmp_path / "chain.pem"),
@@ -167,7 +139,7 @@ def test_tls(tmp_path):
 
 def test_a_tls_key_that_everybody_can_read_is_refused(tmp_path):
     """The hint is the command that repairs it."""
-    certificate(tmp_path)
+    write_certificate(tmp_path, "localhost")
     (tmp_path / "key.pem").chmod(0o644)
     environment = {
         "REMIT_HTTP__TLS_CERTIFICATE": str(tmp_path / "chain.pem"),
