@@ -99,6 +99,7 @@ class AccountRoutes:
             account=agent.account,
             owner=agent.owner,
             description=agent.description,
+            parent_asserted=agent.parent_asserted,
             state=agent.state,
             created_at=agent.created_at,
             spiffe_id=str(name.spiffe_id(self._services.config.domain)),
