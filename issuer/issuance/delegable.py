@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from issuer.errors import NotEntitledError
 from issuer.issuance import store
 from issuer.issuance.delegation import Delegable, check_name, task_of
-from issuer.issuance.model import Delegation, HeldKey, IssuanceRequest, Link
+from issuer.issuance.model import Delegation, IssuanceRequest, Link
 from issuer.persons.store import read_person
 from issuer.storage import Transaction
 
@@ -45,16 +45,8 @@ async def delegable(
         status=await store.status(tx, delegation.index),
         own=own,
         sidecar=sidecar,
-        key=await _key(tx, parent.agent_id, delegation),
+        key=None if delegation.jkt is None else await store.active_key(tx, delegation.jkt),
         person=None if person is None else store.person_node(person),
         person_digest=None if person is None else person.digest,
         room=own is not None or task is None or child is None or await has_room(child),
     )
-
-
-async def _key(tx: Transaction, parent_id: int, delegation: Delegation) -> HeldKey | None:
-    """The parent's key that its token is bound to, as long as it is its key."""
-    if delegation.jkt is None:
-        return None
-    keys = (await store.active_keys(tx, {parent_id})).get(parent_id, ())
-    return next((key for key in keys if key.jkt == delegation.jkt), None)

@@ -58,7 +58,7 @@ class Delegable(Struct, frozen=True, kw_only=True):
         status: what the status list says of the parent's token.
         own: the sub-agent's grant for just this, whatever its state, or None.
         sidecar: the sidecar that asks, or None: the parent itself does.
-        key: the key that the parent's token is bound to, if it still is the parent's, or None.
+        key: the key that the parent's token is bound to, if that still is somebody's, or None. It may be an agent's further up.
         person: the person on whose behalf the parent acts, or None.
         person_digest: which person that is, or None.
         room: whether a grant for one more task of the sub-agent may be opened.
@@ -134,7 +134,7 @@ def decide_delegation(request: IssuanceRequest, delegation: Delegation, held: De
 
     Raises:
         NotEntitledError: something in the chain is not active (`agent_not_active`, `person_not_active`), no grant is (`no_grant`),
-            the key of the parent's token is not its key any more (`no_agent_key`),
+            the key that the parent's token is bound to was rotated or revoked (`no_agent_key`),
             or there are too many (`too_many_sub_agents`, `too_many_tasks`).
         EvidenceRefusedError: the parent's token was revoked by itself.
         ScopeRefusedError: more was asked for than the parent's token, or the grant delegated first, allows (`scope_too_wide`).
@@ -146,7 +146,7 @@ def decide_delegation(request: IssuanceRequest, delegation: Delegation, held: De
         raise EvidenceRefusedError("the parent's token was revoked or suspended", hint="get another one")
     if delegation.jkt is not None and held.key is None:
         raise NotEntitledError(
-            "the key that the parent's token is bound to is not its key any more",
+            "the key that the parent's token is bound to is nobody's any more",
             code="no_agent_key",
             hint="get a token that is bound to the new key",
         )

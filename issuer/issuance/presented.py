@@ -1,16 +1,20 @@
-"""Agent tokens that come back to us: one that is addressed to the token endpoint may be delegated from, by its holder alone.
+"""Agent tokens that come back to us.
 
-In this order; whatever fails, the token is refused:
+One that is addressed to the token endpoint may be delegated from, by its holder alone. In this order; whatever fails, the token
+is refused:
 
 1. Form, header, and the signature by a token key that is published now (a tainted one is not).
-2. Claims: our own `iss`, `aud` the token endpoint and nothing else, not over yet. What a provider was shown has another audience.
+2. Claims: our own `iss`, not over yet, `aud` the token endpoint and nothing else. What a provider was shown has another audience.
 3. The record of its issuance, by `jti`: key, subject, audience and end are the recorded ones. From here on the record speaks.
 4. Possession: the request's proof is by the key that the token is bound to, or by the sidecar that obtained it, which is active;
    a sidecar's proof covers the body too.
 
 Whether the authority behind it still stands is the decision's business, and the record's.
+
+A provider may ask of one that is for an audience of its own whether it is good: by steps 1 to 3, and by its status now.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from attestors.base import Appraisal
@@ -20,8 +24,10 @@ from issuer.issuance import store
 from issuer.issuance.model import Caller, Delegation
 from issuer.issuance.store import IssuedRecord
 from issuer.keys import KeyService, Purpose
+from issuer.registry.state import StatusValue
 from issuer.status.model import StatusIndex
-from issuer.storage import Database
+from issuer.status.store import value_of
+from issuer.storage import Database, Transaction
 from remit.dpop import Proof
 from remit.errors import InvalidInputError, ProofRefusedError
 from remit.ids import SPIFFEID, AgentName
@@ -60,12 +66,27 @@ class PresentedTokens:
             UnauthenticatedError: the sidecar is suspended or revoked.
         """
         kid, claims = await self._verified(token, now)
+        if claims.aud != self._audience:
+            raise EvidenceRefusedError(
+                "the subject token is not for the token endpoint",
+                hint=f"delegate from a token whose audience is {self._audience}",
+            )
         record = await self._database.read(lambda tx: store.issued(tx, claims.jti))
         if record is None or not _agrees(record, claims, kid):
             raise EvidenceRefusedError("the token is not one that this issuer has a record of")
         caller = await self._holder(record, proof, body_covered=body_covered)
         appraisal = Appraisal(frozenset(), f"agent token {claims.jti}", expires_at=claims.exp)
         return caller, appraisal, delegation_of(record, claims.jti)
+
+    async def claims_of(self, token: str, audiences: Collection[str], now: int) -> AgentClaims | None:
+        """What a token says that is good now and for one of `audiences`; None of every other, whatever is wrong with it."""
+        try:
+            kid, claims = await self._verified(token, now)
+        except EvidenceRefusedError:
+            return None
+        if claims.aud not in audiences or now >= claims.exp:
+            return None
+        return await self._database.read(lambda tx: _in_force(tx, claims, kid))
 
     async def _verified(self, token: str, now: int) -> tuple[str, AgentClaims]:
         """Steps 1 and 2: the key that signed, and the claims."""
@@ -75,11 +96,8 @@ class PresentedTokens:
             claims = decode_claims(jws.payload_bytes)
         except InvalidInputError as error:
             raise EvidenceRefusedError(f"the subject token: {error.detail}") from error
-        if claims.iss != self._issuer or claims.aud != self._audience:
-            raise EvidenceRefusedError(
-                "the subject token is not for the token endpoint",
-                hint=f"delegate from a token whose audience is {self._audience}",
-            )
+        if claims.iss != self._issuer:
+            raise EvidenceRefusedError("the subject token is of another issuer")
         if now >= claims.exp + self._leeway_seconds or claims.nbf > now + self._leeway_seconds:
             raise EvidenceRefusedError(
                 "the subject token is outside its time", code="evidence_expired", hint="get a fresh one"
@@ -117,6 +135,13 @@ class PresentedTokens:
             raise ProofRefusedError("the sidecar's proof does not cover the body", hint="its bsh is missing or wrong")
         active = sidecar.admitted()
         return Caller(active.actor, active.id)
+
+
+async def _in_force(tx: Transaction, claims: AgentClaims, kid: str) -> AgentClaims | None:
+    record = await store.issued(tx, claims.jti)
+    if record is None or not _agrees(record, claims, kid):
+        return None
+    return claims if await value_of(tx, StatusIndex(*record.detail.status)) is StatusValue.VALID else None
 
 
 def _agrees(record: IssuedRecord, claims: AgentClaims, kid: str) -> bool:

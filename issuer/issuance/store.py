@@ -60,6 +60,7 @@ LIVING: Final = "SELECT count(*) AS living FROM agents WHERE parent_id = $1 AND 
 _KEYS: Final = (
     "SELECT id, jkt, agent_id, sidecar_id, revision FROM subject_keys WHERE state = 'active' AND agent_id IN ({})"
 )
+_KEY: Final = "SELECT id, jkt, sidecar_id, revision FROM subject_keys WHERE state = 'active' AND jkt = $1"
 _CURRENT: Final = "SELECT id, revision FROM {} WHERE state = 'active' AND id IN ({})"
 _SUM: Final = "SELECT count(*) AS active, sum(revision) AS revisions FROM {} WHERE state = 'active' AND id IN ({})"
 
@@ -154,9 +155,14 @@ async def active_keys(tx: Transaction, agent_ids: Collection[int]) -> dict[int, 
     """The active keys of each agent: its own, or one for each sidecar that holds one for it."""
     found: dict[int, list[HeldKey]] = {}
     for row in await _among(tx, _KEYS, agent_ids):
-        key = HeldKey(Link("subject_keys", row["id"], row["revision"]), row["jkt"], row["sidecar_id"])
-        found.setdefault(row["agent_id"], []).append(key)
+        found.setdefault(row["agent_id"], []).append(_held_key(row))
     return found
+
+
+async def active_key(tx: Transaction, jkt: str) -> HeldKey | None:
+    """The active key with this thumbprint, whose ever it is, or None."""
+    row = await tx.fetch_row(_KEY, jkt)
+    return None if row is None else _held_key(row)
 
 
 async def sidecars(tx: Transaction, ids: Collection[int]) -> dict[int, Link]:
@@ -249,6 +255,10 @@ async def _among(
 @lru_cache(maxsize=16)
 def _places(size: int) -> str:
     return ", ".join(f"${place}" for place in range(1, size + 1))
+
+
+def _held_key(row: Row) -> HeldKey:
+    return HeldKey(Link("subject_keys", row["id"], row["revision"]), row["jkt"], row["sidecar_id"])
 
 
 def _candidate(row: Row) -> Candidate:
