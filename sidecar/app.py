@@ -29,7 +29,7 @@ from sidecar.errors import ExpelledError, IssuerRefusedError
 from sidecar.exchange import Exchange
 from sidecar.http_api import HTTPAPI, encode_token
 from sidecar.identity import Identities
-from sidecar.issue import IssuedToken, TokenRequest
+from sidecar.issue import IssuedToken, TokenRequest, says_session_ended
 from sidecar.lanes import Lanes
 from sidecar.launches import Launches
 from sidecar.metrics import Metrics
@@ -70,7 +70,7 @@ class Sidecar:
         self._trust = Trust(
             config.issuer, self._bundles.update, self._changed, poll_seconds=config.status_poll_seconds, tls=tls
         )
-        self._batcher = Batcher(partial(self._post, "/v1/issue"), self._metrics.batches.observe)
+        self._batcher = Batcher(self._issue, self._metrics.batches.observe)
         self._tokens = Tokens(
             self._batcher,
             Exchange(config.issuer, self._client.post_form),
@@ -185,6 +185,13 @@ class Sidecar:
             partial(self._admission.gate, connections(runner.server)), sock=served.socket, backlog=BACKLOG
         )
         self._stack.callback(accepting.close)
+
+    async def _issue(self, body: bytes) -> bytes:
+        answer = await self._post("/v1/issue", body)
+        if says_session_ended(answer):
+            self._enrolment.forget_session()
+            answer = await self._post("/v1/issue", body)
+        return answer
 
     async def _post(self, path: str, body: bytes) -> bytes:
         """POST to the issuer; being enrolled no more is told to workloads as unavailable, empties the cache and ends streams."""

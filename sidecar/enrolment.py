@@ -72,6 +72,10 @@ class Enrolment:
         session = await self._current()
         return await self._client.post(path, body, session.token)
 
+    def forget_session(self) -> None:
+        """Open another session for the next request: this one has ended."""
+        self._session = None
+
     async def enrol(self) -> Membership:
         """Get a session; return what the sidecar is enrolled as. Raises as `post`."""
         await self._current()

@@ -104,6 +104,7 @@ class _Answer(Struct, frozen=True):
 
 
 _NOT_NOW = frozenset({"internal", "overloaded", "evidence_unavailable", "storage_unavailable"})
+_SESSION_ENDED = b"session_invalid"
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
@@ -137,6 +138,17 @@ def decode_answer(body: bytes, expected: int) -> list[tuple[IssuedToken, ...] | 
     if len(results) != expected:
         raise UnavailableError("the issuer's answer is not one for each request", code="issuer_unavailable")
     return [_outcome(result) for result in results]
+
+
+def says_session_ended(body: bytes) -> bool:
+    """Whether the issuer, which looks at the session once a second, found it ended when it decided on a request."""
+    if _SESSION_ENDED not in body:
+        return False
+    try:
+        results = _ANSWER.decode(body).results
+    except msgspec.MsgspecError:
+        return False
+    return any(result.problem is not None and result.problem.code == _SESSION_ENDED.decode() for result in results)
 
 
 def _outcome(result: _Result) -> tuple[IssuedToken, ...] | RemitError:
