@@ -1,7 +1,9 @@
 """Status events across the end of an issuer: one that is killed, and one that is told to stop."""
 
 import socket
+import sys
 import time
+from contextlib import ExitStack
 
 from tests.fakes.issuer_process import initialize, running
 from tests.fakes.listener import Listener
@@ -63,3 +65,18 @@ def test_who_vanishes_leaves_no_trace(tmp_path):
         assert '"level": "error"' not in issuer.log()
         assert issuer.stop() == 0
         assert "Traceback" not in issuer.log()
+
+
+def test_subscribers_leave_files_for_everybody_else(tmp_path):
+    """Anonymous ones take half of the files that the process may open, whatever the configuration allows."""
+    limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 256)); "
+    run = "os.execv(sys.executable, [sys.executable, '-m', 'issuer', *sys.argv[1:]])"
+    environment = {"REMIT_STATUS__MAX_SUBSCRIBERS_PER_ADDRESS": "1000"}
+    program = (sys.executable, "-c", limited + run)
+    with (
+        running(initialize(tmp_path / "data"), program=program, environment=environment) as issuer,
+        ExitStack() as there,
+    ):
+        statuses = [there.enter_context(Listener(issuer.url)).status for _ in range(140)]
+        assert (statuses.count(200), statuses.count(429)) == (128, 12)
+        assert issuer.operator.get("/whoami").status_code == 200
