@@ -1,12 +1,14 @@
 """Every route: other methods, hostile paths and queries, callers who are not known or may not."""
 
 import json
+import re
 
 import pytest
 
 from issuer.http.openapi.document import OPERATIONS
 from issuer.http.openapi.model import Access
 from issuer.registry.roles import Role
+from issuer.status.events import MEDIA_TYPE as EVENTS
 from tests.fakes.ground import JSON, SECRET, VALID, check_refusal
 
 PATHS = sorted({operation.path for operation in OPERATIONS})
@@ -14,6 +16,7 @@ GUARDED = [operation for operation in OPERATIONS if operation.access is Access.O
 PROVED = [operation for operation in OPERATIONS if operation.access in (Access.PROOF, Access.SESSION)]
 VARIED = [operation for operation in OPERATIONS if operation.parameters]
 LISTED = [operation for operation in OPERATIONS if operation.query is not None]
+ENDLESS = {operation.path for operation in OPERATIONS if operation.media_type == EVENTS}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 SEGMENTS = [
     *(
@@ -39,9 +42,7 @@ def named(operation):
 
 
 def filled(path, value="x"):
-    for name in ("number", "account", "path", "name", "id", "did", "jkt"):
-        path = path.replace(f"{{{name}}}", value)
-    return path
+    return re.sub(r"\{\w+\}", lambda _: value, path)
 
 
 def body_of(operation):
@@ -63,7 +64,10 @@ def test_another_method_is_refused_with_those_that_are_taken(ground, path):
             check_refusal(ground.wire.send(method, filled(path)), code="malformed_request")
         head = ground.wire.send("HEAD", filled(path))
         assert head.body == b""
-        assert head.status == (ground.wire.send("GET", filled(path)).status if "GET" in taken else 405)
+        if path in ENDLESS:
+            assert head.status == 200
+        else:
+            assert head.status == (ground.wire.send("GET", filled(path)).status if "GET" in taken else 405)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=named)
@@ -81,6 +85,8 @@ def test_hostile_names_in_the_path(ground, operation):
     """Refused in the proper form; nothing is traversed, injected or repeated that is a secret."""
     with ground.unchanged():
         for segment in [*SEGMENTS, TOKEN]:
+            if "{seq}" in operation.path and segment == "0":  # the number of no change at all
+                continue
             answer = ground.ask(operation, path=filled(operation.path, segment))
             check_refusal(answer, operation)
             assert "x-injected" not in answer.headers
@@ -92,11 +98,11 @@ def test_hostile_queries(ground, operation):
     """Unknown, repeated and wrong parameters are refused; hostile text finds nothing."""
     with ground.unchanged():
         for query in ("limit=0", "limit=-1", "limit=9" + "9" * 400, "limit=1&limit=1", "x=1", f"{SECRET}=1"):
-            answer = ground.ask(operation, path=f"{operation.path}?{query}")
+            answer = ground.ask(operation, path=f"{filled(operation.path, '0')}?{query}")
             check_refusal(answer, operation, code="malformed_request")
         for segment in [*SEGMENTS, TOKEN]:
             for name in operation.query.__struct_fields__:
-                answer = ground.ask(operation, path=f"{operation.path}?{name}={segment.replace(' ', '+')}")
+                answer = ground.ask(operation, path=f"{filled(operation.path, '0')}?{name}={segment.replace(' ', '+')}")
                 assert answer.status == 200 or check_refusal(answer, operation), (name, segment)
                 assert TOKEN not in answer.body.decode()
 
