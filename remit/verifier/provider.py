@@ -9,6 +9,7 @@ from remit.errors import ConfigurationError
 CREDENTIAL_VARIABLE: Final = "REMIT_PROVIDER_CREDENTIAL"
 
 _FORM: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")  # RFC 6750 section 2.1: no other character can be sent
+_MAPPING_HINT: Final = "pass credential={issuer: credential}: each is sent to its own issuer only"
 
 
 class ProviderCredential:
@@ -31,9 +32,6 @@ class ProviderCredential:
         """The header that shows it to its issuer (RFC 6750 section 2.1)."""
         return {"Authorization": f"Bearer {self._secret}"}
 
-    def __reduce__(self) -> str:
-        raise TypeError("a provider credential is not written anywhere")
-
 
 def credentials_of(
     credential: str | Mapping[str, str] | None, issuers: Iterable[str]
@@ -52,11 +50,8 @@ def credentials_of(
         return {}
     if isinstance(credential, str):
         if len(known) != 1:
-            hint = "pass credential={issuer: credential}: each is sent to its own issuer only"
-            raise ConfigurationError("one provider credential for several issuers", hint=hint)
+            raise ConfigurationError("one provider credential for several issuers", hint=_MAPPING_HINT)
         return {known[0]: ProviderCredential(credential)}
-    strangers = credential.keys() - set(known)
-    if strangers:
-        issuer = min(strangers)
-        raise ConfigurationError(f"a provider credential for an issuer that is not configured: {issuer[:128]!r}")
+    if not credential.keys() <= set(known):  # which one is not said: the two may have been swapped
+        raise ConfigurationError("a provider credential for an issuer that is not configured", hint=_MAPPING_HINT)
     return {issuer: ProviderCredential(secret) for issuer, secret in credential.items()}

@@ -17,18 +17,25 @@ NOW = Moment(world.NOW + 1.0, 1.0)
 STALENESS = 10.0
 
 
-def issuer_state(issuer=world.ISSUER, trust_domain=world.TRUST_DOMAIN, bundle=None):
+def at(seconds):
+    """Both clocks, `seconds` after the vectors' time."""
+    return Moment(world.NOW + float(seconds), float(seconds))
+
+
+def issuer_state(issuer=world.ISSUER, trust_domain=world.TRUST_DOMAIN, bundle=None, floor=0):
     """An issuer whose keys are known, without lists."""
     domain = TrustDomain.parse(trust_domain)
     known = Bundle.parse(json.dumps(bundle or world.bundle()).encode(), domain)
     metadata = Metadata(domain, f"{issuer}/bundle", f"{issuer}/status/keys", f"{issuer}/statuslists")
     status_keys = parse_jwks(json.dumps({"keys": [public_jwk(world.STATUS_KEY) | {"kid": "status-1"}]}).encode())
-    return IssuerState(issuer, metadata, known, TokenKeys(known.keys), Deadlines(world.NOW + 600, 600.0), status_keys)
+    return IssuerState(
+        issuer, metadata, known, TokenKeys(known.keys), Deadlines(world.NOW + 600, 600.0), status_keys, floor=floor
+    )
 
 
-def list_token(uri=world.LIST, *, issued_at=world.NOW, seq=1, statuses=None):
+def list_token(uri=world.LIST, *, issued_at=world.NOW, seq=1, statuses=None, bundle_seq=0):
     """A status list token of the vectors' statuses."""
-    return StatusListToken(uri, issued_at, issued_at + 60, 1, seq, statuses or world.status_list())
+    return StatusListToken(uri, issued_at, issued_at + 60, 1, seq, statuses or world.status_list(), bundle_seq)
 
 
 def snapshot():

@@ -28,7 +28,10 @@ def test_good_metadata_is_read():
 
 def test_status_events_and_registration_are_optional():
     """An issuer that has them says where; one that has not is polled."""
-    more = {"status_events_endpoint": f"{ISSUER}/status/events", "status_verifiers_endpoint": f"{ISSUER}/status/verifiers"}
+    more = {
+        "status_events_endpoint": f"{ISSUER}/status/events",
+        "status_verifiers_endpoint": f"{ISSUER}/status/verifiers",
+    }
     metadata = parse_metadata(json.dumps(GOOD | more).encode(), ISSUER)
     assert (metadata.events_url, metadata.verifiers_url) == tuple(more.values())
 

@@ -9,17 +9,13 @@ from remit.errors import InvalidInputError, StaleError, TokenInvalidError
 from remit.jose import public_jwk
 from remit.statuslist import StatusList
 from remit.verifier.core import check_now, verify_token
-from remit.verifier.state import Deadlines, Moment, Snapshot
-from tests.fakes.known import RULES, STALENESS, issuer_state, list_token, snapshot
+from remit.verifier.state import Deadlines, Snapshot
+from tests.fakes.known import RULES, STALENESS, at, issuer_state, list_token, snapshot
 from tests.vectors import world
 
 
-def _at(seconds):
-    return Moment(world.NOW + float(seconds), float(seconds))
-
-
 def _with_list(state, seconds, **changes):
-    return state.with_list(list_token(issued_at=world.NOW + seconds, **changes), _at(seconds), STALENESS)
+    return state.with_list(list_token(issued_at=world.NOW + seconds, **changes), at(seconds), STALENESS)
 
 
 def test_a_newer_list_is_taken_and_fresh_for_the_bound():
@@ -37,7 +33,7 @@ def test_a_lower_seq_or_an_older_list_renews_nothing(seconds, seq):
 
 def test_a_list_is_not_fresh_beyond_its_own_expiry():
     """`exp` bounds a list as well, when it is nearer than the staleness bound."""
-    state = issuer_state().with_list(list_token(), _at(0), 3600.0)
+    state = issuer_state().with_list(list_token(), at(0), 3600.0)
     assert state.lists[world.LIST].deadlines.wall == world.NOW + 60
 
 
@@ -85,9 +81,9 @@ def test_a_bundle_that_is_not_read_again_goes_stale():
     state = _with_list(issuer_state().with_bundle(_bundle(world.KEY), Deadlines(world.NOW + 3, 3.0)), 0)
     known = Snapshot([state])
     outcome = verify_token(world.sign(world.claims()), known, RULES)
-    check_now(outcome, known, _at(2))
+    check_now(outcome, known, at(2))
     with pytest.raises(StaleError):
-        check_now(outcome, known, _at(4))
+        check_now(outcome, known, at(4))
 
 
 def test_remembered_headers_are_bounded():
