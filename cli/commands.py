@@ -43,6 +43,7 @@ COMMANDS = (
     Command("key", "cli.key", _OPERATE, "Signing keys of the issuer."),
     Command("status", "cli.status", _OPERATE, "Revocation state that the issuer publishes."),
     Command("audit", "cli.audit", _OPERATE, "Audit log: the record of every decision."),
+    Command("insight", "cli.insight", _OPERATE, "How long authority takes to end, and where it lingers."),
     Command("doctor", "cli.doctor", _OPERATE, "Look for what is wrong with this installation."),
     Command("init", "cli.init", _PROGRAMS, "Make a data folder for an issuer."),
     Command("serve", "cli.serve", _PROGRAMS, "Run the issuer."),

@@ -3,10 +3,11 @@
 from cli.issuer_client import ADMIN, connect
 from cli.options import Limit, Output, examples, group
 from cli.output import Format, print_list
+from cli.problems import JSONObject
 
 app = group("Verifiers: the processes of providers that a revocation waits for.")
 
-_COLUMNS = ("provider", "name", "connected", "enforced_seq", "bound_ms", "on_stale", "registered_at_ms", "seen_at_ms")
+_COLUMNS = ("provider", "name", "connected", "enforced_seq", "bound", "on_stale", "registered_at_ms", "seen_at_ms")
 
 
 @app.callback()
@@ -18,4 +19,10 @@ def _group() -> None:
 def list_(limit: Limit = None, output: Output = Format.TABLE) -> None:
     """List the registered verifiers: who is connected, the newest change that each enforces, and its staleness bound."""
     with connect() as issuer:
-        print_list(issuer.pages(f"{ADMIN}/verifiers", limit=limit), _COLUMNS, output)
+        found = issuer.pages(f"{ADMIN}/verifiers", limit=limit)
+        print_list(found if output is Format.JSON else map(_brief, found), _COLUMNS, output)
+
+
+def _brief(verifier: JSONObject) -> JSONObject:
+    bound_ms = verifier.get("bound_ms")
+    return verifier | {"bound": f"{bound_ms / 1000:g} s" if isinstance(bound_ms, int) else None}
