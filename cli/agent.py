@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cli import agent_key
 from cli.issuer_client import ADMIN, connect
 from cli.names import agent_named
 from cli.options import Limit, Output, examples, group
@@ -11,6 +12,7 @@ from cli.output import Format, print_item, print_list
 from remit.ids import AgentName
 
 app = group("Agents: the AI agents that have an identity.")
+app.add_typer(agent_key.app, name="key")
 
 _COLUMNS = ("agent", "owner", "description", "state", "created_at")
 

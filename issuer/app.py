@@ -127,7 +127,7 @@ async def open_services(
         issuance=_issuance(config, database, keys, pairwise, clock_ms),
         presented=PresentedTokens(database, keys, config.url, config.tokens.leeway_seconds),
         persons=Persons.from_settings(config.person, config.oidc, host, pairwise),
-        subject_keys=SubjectKeys(database, config.url),
+        subject_keys=SubjectKeys(database, config.url, changed),
         account_keys=AccountKeys(database, config.url, config.tokens.leeway_seconds),
         dids=DIDService(database, sealed, Describer(config.url, config.host, config.domain), clock_ms),
     )

@@ -18,6 +18,7 @@ from aiohttp import web
 from attestors.executables import ExecutableReader
 from remit.errors import ConfigurationError, RemitError, UnavailableError
 from sidecar.admission import Admission
+from sidecar.agent_keys import PATH, AgentKeys, KeyIssuer
 from sidecar.batching import Batcher
 from sidecar.bundles import Bundles
 from sidecar.cache import AnswerCache, Replies
@@ -30,6 +31,7 @@ from sidecar.exchange import Exchange
 from sidecar.http_api import HTTPAPI, encode_token
 from sidecar.identity import Identities
 from sidecar.issue import IssuedToken, TokenRequest, says_session_ended
+from sidecar.key_ring import KeyRing
 from sidecar.lanes import Lanes
 from sidecar.launches import Launches
 from sidecar.metrics import Metrics
@@ -88,6 +90,13 @@ class Sidecar:
         self._admission = Admission(Shares(bounds.connections), self._metrics.refused.inc)
         self._launches = Launches(executables, self._lanes, Shares(bounds.launches), self._tasks.open)
         self._callers = Callers(executables, self._launches, self._lanes)
+        self._keys = AgentKeys(
+            KeyIssuer(config.issuer, partial(self._post, PATH), lambda: self._client.nonce),
+            self._tokens,
+            self._identities,
+            self._lanes,
+            KeyRing(self._state.agent_keys(), self._state.remember_agent_key),
+        )
         self._streams = Streams(self._callers.of, self._identities)
         self._show_sizes()
         self._tidied: list[Callable[[], None]] = [self._callers.sweep, self._tokens.tidy]
@@ -174,6 +183,7 @@ class Sidecar:
             launches=self._launches,
             tasks=self._tasks,
             completion=self._completion,
+            keys=self._keys,
             metrics=self._metrics,
         )
         runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=2.0)
@@ -232,7 +242,8 @@ class Sidecar:
 
 
 def _encode(request: TokenRequest, tokens: tuple[IssuedToken, ...]) -> Replies:
-    return Replies(grpc=encode_jwt_svids(tokens), http=encode_token(request, tokens[0]))
+    presentable = tuple(token for token in tokens if not token.is_bound)
+    return Replies(grpc=encode_jwt_svids(presentable) if presentable else None, http=encode_token(request, tokens[0]))
 
 
 def _means_expelled(error: RemitError) -> bool:

@@ -46,11 +46,11 @@ class Replies(Struct, frozen=True):
     """What a workload is sent.
 
     Attributes:
-        grpc: a `JWTSVIDResponse` with every token.
+        grpc: a `JWTSVIDResponse` with every token that is bound to no key, or None: there is no such token.
         http: the JSON of the first token, which is that of the most specific entry.
     """
 
-    grpc: bytes
+    grpc: bytes | None
     http: bytes
 
 
@@ -65,6 +65,7 @@ class Answer(Struct, frozen=True):
         renew_at: half of its life.
         late_at: see `LATE_FRACTION`.
         expires_at: its end.
+        jkt: the thumbprint of the key that the first token is bound to, or None.
     """
 
     tokens: tuple[IssuedToken, ...]
@@ -74,6 +75,7 @@ class Answer(Struct, frozen=True):
     renew_at: float
     late_at: float
     expires_at: float
+    jkt: str | None = None
 
 
 class AnswerCache:

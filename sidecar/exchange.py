@@ -86,7 +86,8 @@ def _issued(token: str, agent: AgentName, subject: IssuedToken) -> IssuedToken:
     expected = agent.spiffe_id(SPIFFEID.parse(subject.spiffe_id).trust_domain)
     if facts.subject != str(expected):
         raise _not_understood()
-    return IssuedToken(str(agent), facts.subject, token, facts.issued_at, facts.expires_at, facts.task)
+    kind = "Bearer" if facts.jkt is None else "DPoP"
+    return IssuedToken(str(agent), facts.subject, token, facts.issued_at, facts.expires_at, facts.task, kind)
 
 
 def _not_understood() -> UnavailableError:

@@ -3,6 +3,7 @@
     POST /v1/token                  a token for an audience, task, scope and reason
     POST /v1/delegate               the same for a sub-agent of the caller's agent
     POST /v1/tasks/complete         a task of the caller's agent is over
+    …    /v1/key, /v1/proof          keys of agents: `sidecar.http_keys`
     GET  /v1/identity               which agents the caller is entitled to be
     POST /v1/launches               a launcher registers its child
     POST /v1/launches/{id}/started  ... which has executed its program
@@ -25,6 +26,8 @@ from aiohttp import web
 
 from attestors.handle import ProcessHandle
 from remit.errors import InvalidInputError, RefusedError, RemitError, UnavailableError
+from sidecar import http_keys
+from sidecar.agent_keys import AgentKeys
 from sidecar.completion import Completion, whose_task
 from sidecar.http_bodies import (
     COMPLETION_REQUEST,
@@ -66,6 +69,7 @@ def encode_token(request: TokenRequest, token: IssuedToken) -> bytes:
         token.spiffe_id,
         request.audience,
         token.task or request.task,
+        token.token_type,
     )
     return msgspec.json.encode(reply)
 
@@ -82,6 +86,7 @@ class HTTPAPI:
         launches: Launches,
         tasks: Tasks,
         completion: Completion,
+        keys: AgentKeys,
         metrics: Metrics,
     ) -> None:
         self._callers = callers
@@ -90,6 +95,7 @@ class HTTPAPI:
         self._launches = launches
         self._tasks = tasks
         self._completion = completion
+        self._keys = keys
         self._metrics = metrics
 
     def application(self) -> web.Application:
@@ -104,6 +110,7 @@ class HTTPAPI:
             ("POST", "/v1/launches/{id}/started", self._started),
             ("GET", "/v1/launches/{id}/task", self._task_of_launch),
             ("GET", "/metrics", self._show_metrics),
+            *((method, path, partial(self._of_key, work)) for method, path, work in http_keys.ROUTES),
         )
         for method, path, handler in routes:
             application.router.add_route(method, path, self._edge(path, handler))
@@ -116,9 +123,17 @@ class HTTPAPI:
         caller = await self._caller(request)
         answer = self._tokens.cached(caller.evidence, ask)
         if answer is None:
-            answer = await self._tokens.fetch(caller.evidence, ask)
+            answer = await self._keys.fetch(caller.evidence, ask)
             caller.recheck()
+        self._keys.give(caller.evidence, answer)
         return web.Response(body=answer.replies.http, headers=_JSON_HEADERS)
+
+    async def _of_key(self, work: http_keys.KeyOperation, request: web.Request) -> web.Response:
+        body = await read_body(request) if request.method == "POST" else b""
+        caller = await self._caller(request)
+        answer = await work(self._keys, caller.evidence, body)
+        caller.recheck()
+        return web.Response(body=msgspec.json.encode(answer), headers=_JSON_HEADERS)
 
     async def _complete_task(self, request: web.Request) -> web.Response:
         wanted = decode(COMPLETION_REQUEST, await read_body(request))

@@ -74,6 +74,7 @@ class TokenReply(Struct, frozen=True, omit_defaults=True):
     spiffe_id: str
     audience: str
     task: str | None = None
+    token_type: str = ""  # always there: `Bearer` or `DPoP`
 
 
 TOKEN_REQUEST: Final = msgspec.json.Decoder(_TokenRequest)

@@ -73,6 +73,8 @@ class IssuedToken(Struct, frozen=True):
         issued_at: unix seconds.
         expires_at: unix seconds.
         task: the task it is for.
+        token_type: `Bearer`, or `DPoP` when it is bound to the agent's key.
+        key_held_by: who has that key: `agent`, or `sidecar`, which is this one; None where the issuer does not say.
     """
 
     agent: str
@@ -81,6 +83,13 @@ class IssuedToken(Struct, frozen=True):
     issued_at: int
     expires_at: int
     task: str | None = None
+    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
+    key_held_by: str | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it is bound to the agent's key."""
+        return self.token_type == "DPoP"  # noqa: S105 - the name of a scheme
 
 
 class _Request(Struct, frozen=True, omit_defaults=True):

@@ -12,6 +12,7 @@ MEDIA_TYPE = "application/problem+json"
 
 _STATUS_OF_CODE = {
     "not_found": 404,
+    "conflict": 409,
     "method_not_allowed": 405,
     "request_timeout": 408,
     "body_too_large": 413,
@@ -26,6 +27,7 @@ _TITLES = {
     404: "not found",
     405: "method not allowed",
     408: "request timeout",
+    409: "conflict",
     413: "body too large",
     415: "unsupported media type",
     500: "internal error",

@@ -1,4 +1,7 @@
-"""The state folder: the sidecar's P-256 key, what it joined as, and the tasks to end. Mode 0700, files 0600, one sidecar at a time."""
+"""The state folder: the sidecar's P-256 key, what it joined as, the tasks to end, and the keys of agents that it holds.
+
+Mode 0700, files 0600, one sidecar at a time.
+"""
 
 import contextlib
 import os
@@ -12,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 
 from remit.errors import ConfigurationError
+from sidecar.key_records import KeyRecord
 from sidecar.locks import hold
 from sidecar.task_records import TaskRecord
 
@@ -71,8 +75,7 @@ class StateDir:
         path = self._path / "key.pem"
         if not path.exists():
             self._write("key.pem", _encode(ec.generate_private_key(ec.SECP256R1())))
-        if path.stat().st_mode & 0o077:
-            raise ConfigurationError(f"{str(path)!r} may be read by others", hint=f"chmod 600 {path}")
+        _require_private(path)
         try:
             key = serialization.load_pem_private_key(path.read_bytes(), password=None)
         except (ValueError, TypeError, OSError) as error:
@@ -118,6 +121,21 @@ class StateDir:
         """Keep them in place of those that were kept."""
         self._write(_TASKS, msgspec.json.encode(records))
 
+    def agent_keys(self) -> list[KeyRecord]:
+        """The keys that are held for agents.
+
+        Raises:
+            ConfigurationError: a file is damaged, or others may read it.
+        """
+        paths = sorted(self._path.glob("agent-*.json"))
+        for path in paths:
+            _require_private(path)
+        return [KeyRecord.decode(path.read_bytes()) for path in paths]
+
+    def remember_agent_key(self, record: KeyRecord) -> None:
+        """Keep the keys of one agent in place of those that were kept."""
+        self._write(record.file_name, msgspec.json.encode(record))
+
     def close(self) -> None:
         """Unlock the folder."""
         os.close(self._lock)
@@ -138,6 +156,11 @@ class StateDir:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _require_private(path: Path) -> None:
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(f"{str(path)!r} may be read by others", hint=f"chmod 600 {path}")
 
 
 def has_joined(path: Path) -> bool:

@@ -19,12 +19,17 @@ class _Status(Struct, frozen=True):
     status_list: _StatusReference
 
 
+class _Confirmation(Struct, frozen=True):
+    jkt: str
+
+
 class _Claims(Struct, frozen=True):
     sub: str
     iat: int
     exp: int
     status: _Status
     txn: str | None = None
+    cnf: _Confirmation | None = None
 
 
 class _Header(Struct, frozen=True):
@@ -45,6 +50,7 @@ class TokenFacts(Struct, frozen=True):
         expires_at: unix seconds.
         status: where its status is published.
         task: the task that it is for.
+        jkt: the thumbprint of the agent's key that it is bound to, or None.
     """
 
     kid: str
@@ -53,6 +59,7 @@ class TokenFacts(Struct, frozen=True):
     expires_at: int
     status: StatusEntry
     task: str | None
+    jkt: str | None
 
     @classmethod
     def read(cls, token: str) -> Self:
@@ -68,4 +75,5 @@ class TokenFacts(Struct, frozen=True):
             raise UnavailableError("the issuer's token does not parse", code="issuer_unavailable") from error
         reference = claims.status.status_list
         status = StatusEntry(reference.uri, reference.idx)
-        return cls(header.kid, claims.sub, claims.iat, claims.exp, status, claims.txn)
+        jkt = None if claims.cnf is None else claims.cnf.jkt
+        return cls(header.kid, claims.sub, claims.iat, claims.exp, status, claims.txn, jkt)

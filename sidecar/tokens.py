@@ -141,6 +141,12 @@ class Tokens:
 
         return self._cache.drop_where(is_of_task)
 
+    def drop_bound(self, agent: str) -> int:
+        """Forget the answers that are bound to a key of that agent, as another one took its place; how many those were."""
+        return self._cache.drop_where(
+            lambda answer: any(token.is_bound and token.agent == agent for token in answer.tokens)
+        )
+
     def drop_all(self) -> None:
         """Forget every answer, those on their way too: the issuer no longer accepts this sidecar."""
         self._expulsions += 1
@@ -207,6 +213,7 @@ class Tokens:
             renew_at=asked_at + life / 2,
             late_at=asked_at + life * LATE_FRACTION,
             expires_at=asked_at + life,
+            jkt=facts[0].jkt,
         )
 
     async def _obtain(self, evidence: Evidence, request: TokenRequest) -> tuple[IssuedToken, ...]:

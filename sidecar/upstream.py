@@ -75,6 +75,11 @@ class IssuerClient:
         if self._http is not None:
             await self._http.close()
 
+    @property
+    def nonce(self) -> str | None:
+        """The nonce that the issuer gave last, or None before its first answer to a proof."""
+        return self._nonce
+
     async def get(self, path: str) -> bytes:
         """GET a public document.
 

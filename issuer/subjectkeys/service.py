@@ -1,19 +1,25 @@
-"""The door to agents' keys: registering one, and looking at them."""
+"""The door to agents' keys: registering one, looking at them, revoking one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
+
+import msgspec
 
 from attestors.base import Appraisal
 from issuer.attestation.service import use_up
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append
+from issuer.changes import Change, apply
 from issuer.did.changes import note_keys
-from issuer.errors import UnauthenticatedError
+from issuer.errors import ConflictError, NotFoundError, UnauthenticatedError
 from issuer.issuance import store as issuances
 from issuer.issuance.entitlement import active_candidates
 from issuer.issuance.model import Caller, Candidate, IssuanceRequest
 from issuer.registry.model import Page
 from issuer.registry.roles import Operator
+from issuer.status.model import StatusChange
+from issuer.status.recompute import retire_index
+from issuer.status.store import advance
 from issuer.storage import Database, Transaction
 from issuer.subjectkeys import store
 from issuer.subjectkeys.model import (
@@ -33,10 +39,11 @@ _DAY: Final = 86_400
 class SubjectKeys:
     """The keys of one issuer's agents."""
 
-    def __init__(self, database: Database, issuer: str) -> None:
-        """Keep them in `database`; `issuer` is its public URL."""
+    def __init__(self, database: Database, issuer: str, changed: Callable[[], None] = lambda: None) -> None:
+        """Keep them in `database`; `issuer` is its public URL, and `changed` is called when a status has changed."""
         self._database = database
         self._issuer = issuer
+        self._changed = changed
 
     async def register(
         self, wanted: Registration, caller: Caller, appraisal: Appraisal, agent: AgentName | None, now_ms: int
@@ -72,10 +79,40 @@ class SubjectKeys:
 
         return await self._database.transaction(work)
 
+    async def revoke(self, change: Change, jkt: str, reason: str) -> SubjectKey:
+        """Revoke a key, for good, and every token that its agent has now; revoking it again changes nothing.
+
+        The agent goes on: its grants get fresh status indexes at the next issuance, and another key can be registered.
+
+        Raises:
+            NotFoundError: there is no such key that the operator sees.
+        """
+        revoked = (await apply(self._database, change, lambda tx: _revoke(tx, change, jkt, reason), SubjectKey)).answer
+        self._changed()
+        return revoked
+
     async def keys(self, viewer: Operator, page: Page, agent: AgentName | None) -> Sequence[SubjectKey]:
         """A page of the keys that `viewer` sees, the oldest first, of one agent if given; the cursor is a thumbprint."""
         of_agent = None if agent is None else (agent.account, agent.path)
         return await self._database.read(lambda tx: store.list_keys(tx, page, account=viewer.account, agent=of_agent))
+
+
+async def _revoke(tx: Transaction, change: Change, jkt: str, reason: str) -> SubjectKey:
+    key = await store.find_key(tx, jkt)
+    agent = None if key is None else AgentName.parse(key.subject)
+    if key is None or agent is None or change.operator.account not in (None, agent.account):
+        raise NotFoundError("there is no such key of an agent", hint="`remit agent key list` shows them")
+    if key.state is KeyState.REVOKED:
+        return key
+    await store.end_key(tx, jkt, KeyState.REVOKED, change.now)
+    await note_keys(tx, agent, change.now)
+    marks = [mark for index in await store.take_indexes(tx, jkt) for mark in await retire_index(tx, index)]
+    detail: dict[str, object] = {"jkt": jkt, "reason": reason, "grants": len(marks)}
+    await append(tx, change.record("key.revoke", detail, account=agent.account, agent=key.subject))
+    what = f"a key of agent {key.subject}"
+    status = StatusChange(verb="revoke", what=what, account=agent.account, marks=marks, requested_at_ms=change.at_ms)
+    await advance(tx, status)
+    return msgspec.structs.replace(key, state=KeyState.REVOKED, retired_at=key.retired_at or change.now)
 
 
 async def _require_sidecar(tx: Transaction, caller: Caller) -> None:
@@ -89,6 +126,8 @@ async def _register(tx: Transaction, wanted: Registration, caller: Caller, entry
     known = await store.find_key(tx, wanted.jkt)
     if check_known(known, wanted, entry.agent, sidecar) and known is not None:
         return known
+    if await store.is_taken(tx, wanted.jkt):
+        raise ConflictError("this key is registered for an account", hint="make a key of the agent's own")
     check_pace(await store.registered_since(tx, entry.agent_id, now - _DAY))
     active = [key for key in await store.keys_of_agent(tx, entry.agent_id) if key.state is KeyState.ACTIVE]
     replaced = replaced_by(active, wanted, sidecar)

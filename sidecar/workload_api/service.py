@@ -110,6 +110,10 @@ class WorkloadAPI:
         if answer is None:
             answer = await self._tokens.fetch(caller.evidence, request)
             caller.recheck()
+        if answer.replies.grpc is None:
+            raise GRPCError(
+                Status.PERMISSION_DENIED, "tokens of this agent are bound to its key: this API cannot prove possession"
+            )
         await reply(stream, answer.replies.grpc)
 
     async def _fetch_jwt_bundles(self, stream: ServerStream) -> None:

@@ -25,6 +25,7 @@ WRITTEN_LATER = frozenset({"status_changes", "did_log", "did_changes"})
 
 VALID: Mapping[str, dict[str, Any]] = {
     "/v1/admin/accounts": {"name": "new", "owner": "o"},
+    "/v1/admin/agent-keys/{jkt}/revoke": {"reason": "r"},
     "/v1/admin/accounts/{name}/keys": {"proof": SECRET},
     "/v1/admin/accounts/{name}/keys/{jkt}/revoke": {"reason": "r"},
     "/v1/admin/agents": {"agent": "acme/new"},

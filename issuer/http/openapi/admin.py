@@ -78,6 +78,9 @@ OPERATORS: Final = (
     _read("/entries/{id}", "Show an entry", Entry),
     Operation("DELETE", f"{_ADMIN}/entries/{{id}}", "Delete an entry", access=Access.OPERATOR, answer=Entry),
     _read("/agent-keys", "List keys of agents, oldest first", Listed[SubjectKey], AgentKeyQuery),
+    _change(
+        "/agent-keys/{jkt}/revoke", "Revoke a key and the tokens of its agent, for good", KeyRevocation, SubjectKey
+    ),
     _create("/grants", "Register a grant", NewGrant, Grant),
     _read("/grants", "List grants, oldest first", Listed[Grant], GrantQuery),
     _read("/grants/{id}", "Show a grant", Grant),

@@ -6,9 +6,12 @@ import pytest
 
 from attestors.base import Appraisal
 from issuer.audit.model import AuditQuery
+from issuer.changes import Change
+from issuer.errors import NotFoundError
 from issuer.issuance import Caller
 from issuer.registry.model import Page
 from issuer.registry.requests import NewAgent, NewEntry, NewGrant, NewJoinToken
+from issuer.registry.roles import Operator, Role
 from issuer.subjectkeys import KeyState, Registration, SubjectKeys
 from issuer.subjectkeys.model import MAX_KEYS_A_DAY
 from remit.errors import RemitError
@@ -211,3 +214,64 @@ async def test_another_grant_of_a_bound_agent_is_bound_too(core, keys):
     key = MadeKey()
     await register(core, keys, key)
     assert await bound_to(core, task="given") == key.jkt
+
+
+def status_of(outcome):
+    (credential,) = outcome
+    claims = parse_unverified(credential.token).unverified_payload()
+    return claims["status"]["status_list"]["idx"]
+
+
+async def value_at(core, idx):
+    rows = await core.database.read(lambda tx: tx.fetch("SELECT value FROM status_indexes WHERE idx = $1", idx))
+    return rows[0]["value"]
+
+
+async def test_a_revoked_key_takes_its_tokens_with_it(core, keys):
+    """Those of every grant of the agent, at once and for good; with another key the agent goes on, at another index."""
+    key, other = MadeKey(), MadeKey()
+    await register(core, keys, key)
+    standing, task = [status_of(await issued(core, **more)) for more in ({}, {"task": "t"})]
+    revoked = await keys.revoke(core.change, key.jkt, "found in a backup")
+    assert revoked.state == "revoked"
+    assert [await value_at(core, idx) for idx in (standing, task)] == [1, 1]
+    assert await bound_to(core) == "no_agent_key"
+    assert await refused(register(core, keys, key)) == "conflict"
+    await register(core, keys, other)
+    again = status_of(await issued(core))
+    assert again != standing
+    assert await value_at(core, again) == 0
+    (record,) = await core.audit.query(AuditQuery(kind="key.revoke"))
+    assert (record.detail["jkt"], record.detail["grants"]) == (key.jkt, 2)
+
+
+async def test_revoking_again_changes_nothing(core, keys):
+    """Nor does a revoked key take the tokens of its successor with it."""
+    key, other = MadeKey(), MadeKey()
+    await register(core, keys, key)
+    first = await keys.revoke(core.change, key.jkt, "lost")
+    await register(core, keys, other)
+    idx = status_of(await issued(core))
+    assert await keys.revoke(core.change, key.jkt, "lost") == first
+    assert await value_at(core, idx) == 0
+
+
+async def test_who_may_not_see_a_key_cannot_revoke_it(core, keys):
+    """To an operator of another account there is no such key; nor is there an unknown one."""
+    key = MadeKey()
+    await register(core, keys, key)
+    for operator, jkt in (
+        (Operator(name="ana", role=Role.OPERATOR, account="rival"), key.jkt),
+        (OPERATOR, MadeKey().jkt),
+    ):
+        with pytest.raises(NotFoundError):
+            await keys.revoke(Change(operator, core.clock.ms()), jkt, "r")
+    assert await states(keys) == {key.jkt: KeyState.ACTIVE}
+
+
+async def test_an_accounts_key_is_no_agents(core, keys):
+    """A key that is registered for an account is refused, not taken over."""
+    key = MadeKey()
+    sql = "INSERT INTO subject_keys (jkt, account_id, jwk, created_at) VALUES ($1, 1, '{}', 0)"
+    await core.database.transaction(lambda tx: tx.execute(sql, key.jkt))
+    assert await refused(register(core, keys, key)) == "conflict"
