@@ -27,7 +27,14 @@ What = Annotated[
 Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.", show_default=False)]
 Ticket = Annotated[str | None, typer.Option(help="The incident that this belongs to.", show_default=False)]
 
-_PAST = {"revoke": "revoked", "suspend": "suspended", "resume": "resumed"}
+_PAST = {
+    "revoke": "revoked",
+    "suspend": "suspended",
+    "resume": "resumed",
+    "complete": "completed",
+    "evict": "evicted",
+    "ban": "banned",
+}
 
 
 def act(

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from cli.authority import Reason, Ticket, act
+from cli.enforcement import WAIT_SECONDS, NoWait, Wait
 from cli.issuer_client import ADMIN, connect
-from cli.options import Output, examples, group
+from cli.options import Output, Yes, examples, group
 from cli.output import Format, print_json, print_list
 
 app = group("Signing keys of the issuer.")
@@ -40,3 +42,21 @@ def rotate(
         print_json(answer)
     else:
         print_list([key for key in answer.values() if isinstance(key, dict)], _COLUMNS, output)
+
+
+@app.command(epilog=examples('remit key revoke kid --reason "the machine was broken into" --yes'))
+def revoke(
+    *,
+    kid: Annotated[str, typer.Argument(help="The key, by its kid.", show_default=False)],
+    reason: Reason,
+    ticket: Ticket = None,
+    yes: Yes = False,
+    wait: Wait = WAIT_SECONDS,
+    no_wait: NoWait = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Stop trusting a signing key, at once and for good: its successor signs, and every token that it signed is refused.
+
+    Exit codes as of `remit revoke`.
+    """
+    act("revoke", f"key:{kid}", reason, ticket, output=output, ask=not yes, wait_seconds=None if no_wait else wait)

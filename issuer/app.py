@@ -19,6 +19,7 @@ from issuer.did import DIDService
 from issuer.did.model import Describer
 from issuer.enforcement import Bounds as RefusalBounds
 from issuer.enforcement import Enforcement
+from issuer.insight import Insight
 from issuer.issuance import IssuancePolicy, IssuanceService, PresentedTokens
 from issuer.issuance.claims import ClaimsWriter
 from issuer.keys import KeyPolicy, KeyService
@@ -37,6 +38,7 @@ from issuer.status.signing import StatusSigner
 from issuer.status.subscribers import Bounds, Subscribers
 from issuer.storage import Database
 from issuer.subjectkeys import AccountKeys, SubjectKeys
+from issuer.tasks.service import Tasks
 from remit.nonces import ProofNonces
 from remit.replay import ReplayCache
 
@@ -93,12 +95,15 @@ async def open_services(
     feed = _feed(config, database, keys, subscribers)
     enforcement = _enforcement(config, database, subscribers)
 
+    host = AttestorHost(config.url, config.domain, config.tokens.leeway_seconds, client)
+    attestation = AttestationService(database, load_attestors(_attestor_settings(config), host))
+
     def changed() -> None:
         feed.wake()
         enforcement.stir()
+        attestation.forget_sessions()
 
-    host = AttestorHost(config.url, config.domain, config.tokens.leeway_seconds, client)
-    attestors = load_attestors(_attestor_settings(config), host)
+    tasks = Tasks(database)
     pairwise = Pairwise(await sealed.get("pairwise"))
     return Services(
         config=config,
@@ -122,11 +127,13 @@ async def open_services(
         subscribers=subscribers,
         feed=feed,
         enforcement=enforcement,
-        attestation=AttestationService(database, attestors),
+        attestation=attestation,
         proofs=_proof_gate(config),
         issuance=_issuance(config, database, keys, pairwise, clock_ms),
         presented=PresentedTokens(database, keys, config.url, config.tokens.leeway_seconds),
         persons=Persons.from_settings(config.person, config.oidc, host, pairwise),
+        tasks=tasks,
+        insight=Insight(database, tasks),
         subject_keys=SubjectKeys(database, config.url, changed),
         account_keys=AccountKeys(database, config.url, config.tokens.leeway_seconds),
         dids=DIDService(database, sealed, Describer(config.url, config.host, config.domain), clock_ms),

@@ -9,6 +9,7 @@ from issuer.authority.service import Authority
 from issuer.config import Config
 from issuer.did import DIDService
 from issuer.enforcement import Enforcement
+from issuer.insight import Insight
 from issuer.issuance import IssuanceService, PresentedTokens
 from issuer.keys import KeyService
 from issuer.keys.wrapping import SealedSecrets
@@ -21,6 +22,7 @@ from issuer.status.signing import StatusSigner
 from issuer.status.subscribers import Subscribers
 from issuer.storage import Database
 from issuer.subjectkeys import AccountKeys, SubjectKeys
+from issuer.tasks.service import Tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Services:
         issuance: agent tokens.
         presented: agent tokens that come back, to be delegated from.
         persons: on whose behalf agents act.
+        tasks: open tasks.
+        insight: how long authority takes to end, and where it lingers.
         subject_keys: keys of agents.
         account_keys: keys of accounts.
         dids: DID documents.
@@ -71,6 +75,8 @@ class Services:
     issuance: IssuanceService
     presented: PresentedTokens
     persons: Persons
+    tasks: Tasks
+    insight: Insight
     subject_keys: SubjectKeys
     account_keys: AccountKeys
     dids: DIDService

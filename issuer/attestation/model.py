@@ -13,6 +13,10 @@ SESSION_SECONDS: Final = 3600
 """How long a session lives; a sidecar renews it by its key alone."""
 
 _ANOTHER: Final = "make another one: `remit join-token create NAME`"
+_EVICT: Final = (
+    "if its key is lost: `remit sidecar evict {name} --reason …`, then `remit join-token create {name}`; "
+    "if it is another machine: give it a name of its own"
+)
 
 
 class Session(Struct, frozen=True):
@@ -106,7 +110,7 @@ def check_join(token: JoinToken | None, jkt: str, now: int) -> SidecarRecord:
         raise EvidenceRefusedError(
             "the join token was used before",
             code="evidence_replayed",
-            hint="a sidecar that has joined opens a session with its key; if it never joined, revoke its name",
+            hint=f"a sidecar that has joined opens a session with its key; {_EVICT.format(name=token.sidecar.name)}",
         )
     if now >= token.expires_at:
         raise EvidenceRefusedError("the join token has expired", code="evidence_expired", hint=_ANOTHER)
@@ -114,7 +118,7 @@ def check_join(token: JoinToken | None, jkt: str, now: int) -> SidecarRecord:
     if token.sidecar.jkt not in (None, jkt):
         raise EvidenceRefusedError(
             f"sidecar {token.sidecar.name} has joined with another key",
-            hint="give the new sidecar a name of its own, or bring the old one's state folder back",
+            hint=_EVICT.format(name=token.sidecar.name),
         )
     return token.sidecar
 

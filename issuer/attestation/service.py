@@ -131,6 +131,10 @@ class AttestationService:
             self._sessions[digest] = _SeenSession(session, now + _SESSION_SECONDS)
         return sidecar
 
+    def forget_sessions(self) -> None:
+        """Look every session up again: some may have ended."""
+        self._sessions.clear()
+
     async def appraise(self, evidence: bytes, origin: Origin, now: int) -> Appraisal:
         """Judge the evidence of a workload: one JSON object whose `attestor` says which attestor judges it.
 

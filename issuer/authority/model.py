@@ -7,7 +7,7 @@ import msgspec
 
 from issuer.enforcement.model import Bounds
 from issuer.errors import ConflictError
-from issuer.registry.requests import ShortText
+from issuer.registry.requests import ShortText, check_task, parse_agent
 from issuer.registry.state import State
 
 MAX_LISTED = 100
@@ -78,6 +78,46 @@ class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse what would not print on one line."""
         if not (self.reason + (self.ticket or "")).isprintable():
             raise ValueError("`reason` and `ticket` are one line of printable characters")
+
+
+class Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator says is done.
+
+    Attributes:
+        task: its name.
+        agent: whose task, if it is one agent's only.
+        reason: how they know, for the audit log.
+        ticket: where it is discussed, for the audit log.
+    """
+
+    task: ShortText
+    agent: ShortText | None = None
+    reason: ShortText = "the task is done"
+    ticket: ShortText | None = None
+
+    @property
+    def stop(self) -> Stop:
+        """The same as something to stop; raises ValueError as `Stop`."""
+        return Stop(f"task:{self.task}", self.reason, self.ticket)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no task or agent, or would not print on one line."""
+        check_task(self.task)
+        if self.agent is not None:
+            parse_agent(self.agent)
+        _ = self.stop
+
+
+class TaskDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a sidecar says is done: the task of an agent, by their names."""
+
+    agent: ShortText
+    task: ShortText
+
+    def __post_init__(self) -> None:
+        """Refuse what is no task or agent."""
+        check_task(self.task)
+        parse_agent(self.agent)
 
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

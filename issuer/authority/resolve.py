@@ -46,6 +46,19 @@ async def resolve(tx: Transaction, operator: Operator, possible: Sequence[Meanin
     return found[0]
 
 
+async def resolve_task(tx: Transaction, operator: Operator, task: str, agent: str | None) -> Target:
+    """Find a task, or the part of it that is one agent's.
+
+    Raises:
+        NotFoundError: the operator sees no grant for it.
+    """
+    held = [grant for grant in await store.grants_of_task(tx, task) if operator.account in (None, grant.account)]
+    held = [grant for grant in held if agent in (None, grant.agent)]
+    if not held:
+        raise NotFoundError("no grant for this task is known", hint="`remit task list` shows open tasks")
+    return of_grants(Kind.TASK, task, tuple(held), State.ACTIVE, None)
+
+
 async def _is_ours(tx: Transaction, meaning: Meaning) -> bool:
     """Whether what was named by its did:webvh has the history that this certifies, and not only the name."""
     return meaning.scid is None or meaning.scid == await scid_of(tx, meaning.name)
@@ -118,7 +131,8 @@ async def _task(tx: Transaction, operator: Operator, task: str) -> Target | None
     return of_grants(Kind.TASK, task, tuple(held), above, None)
 
 
-async def _token(tx: Transaction, jti: str) -> Target | None:
+async def find_token(tx: Transaction, jti: str) -> Target | None:
+    """The token that was issued by this `jti`, or None."""
     token = await store.issued_token(tx, jti)
     held = None if token is None else await store.grant_by_id(tx, token.grant_id)
     if token is None or held is None:
@@ -164,7 +178,7 @@ _FINDERS: Final[Mapping[Kind, Callable[[Transaction, str], Awaitable[Target | No
     Kind.ACCOUNT: _account,
     Kind.AGENT: _agent,
     Kind.GRANT: _grant,
-    Kind.TOKEN: _token,
+    Kind.TOKEN: find_token,
     Kind.SIDECAR: _sidecar,
     Kind.OPERATOR: _operator,
     Kind.PROVIDER: _provider,

@@ -3,7 +3,10 @@
 Nothing is ever deleted: a row that is gone could be taken for one that was never revoked.
 """
 
+from collections.abc import Sequence
 from typing import Final
+
+from msgspec import Struct
 
 from issuer.authority import store
 from issuer.authority.model import Kind, Verb, next_state
@@ -16,6 +19,8 @@ from issuer.registry.store.providers import set_provider_state
 from issuer.status import recompute
 from issuer.status.model import Mark, StatusIndex
 from issuer.storage import Transaction
+from issuer.subjectkeys.losing import end_keys_held_by
+from issuer.subjectkeys.model import KeyState
 from remit.ids import AccountName, AgentName
 
 
@@ -47,6 +52,8 @@ async def stop(tx: Transaction, target: Target, verb: Verb, now: int) -> list[Ma
         return await void_index(tx, target.held[0], target.index)
     if target.kind in _HELD:
         living = [grant for grant in target.held if grant.state is not State.REVOKED]
+        if verb is Verb.COMPLETE:
+            return (await complete(tx, living, now)).marks
         return [mark for grant in living for mark in await _stop_grant(tx, grant, state)]
     if state is target.state:
         return []
@@ -77,6 +84,8 @@ async def _stop_one(tx: Transaction, target: Target, state: State, now: int) -> 
             return await recompute.of_person(tx, target.key)
         case Kind.SIDECAR if state is not State.ACTIVE:
             await store.end_sessions(tx, target.key)
+            if state is State.REVOKED:
+                await end_keys_held_by(tx, target.key, KeyState.RETIRED, now)
     return []
 
 
@@ -85,6 +94,22 @@ async def _stop_grant(tx: Transaction, grant: HeldGrant, state: State) -> list[M
         return []
     await store.set_state(tx, Kind.GRANT, grant.id, state)
     return await recompute.below_grant(tx, grant.id)
+
+
+class Completed(Struct, frozen=True):
+    """What completing came to: how many grants are revoked now that were not, and what the status lists say otherwise."""
+
+    grants: int
+    marks: list[Mark]
+
+
+async def complete(tx: Transaction, held: Sequence[HeldGrant], now: int) -> Completed:
+    """Revoke a task's grants and everything that was delegated or opened below them, as complete at `now`."""
+    grants, marks = 0, list[Mark]()
+    for grant in held:
+        grants += await store.complete(tx, grant.id, now)
+        marks += await recompute.below_grant(tx, grant.id)
+    return Completed(grants, marks)
 
 
 async def void_index(tx: Transaction, grant: HeldGrant, index: StatusIndex) -> list[Mark]:

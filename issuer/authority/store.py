@@ -48,6 +48,27 @@ BELOW: Final = {
 """How the grants below something are found: what comes before SELECT, and after it."""
 
 
+COMPLETE: Final = """
+WITH RECURSIVE below (id) AS (
+    SELECT id FROM grants WHERE id = $1 UNION SELECT grants.id FROM below JOIN grants ON grants.parent_id = below.id
+)
+UPDATE grants SET state = 'revoked', completed_at = $2, revision = revision + 1
+WHERE id IN (SELECT id FROM below) AND state <> 'revoked' RETURNING id
+"""
+OF_SIDECAR: Final = """
+WITH RECURSIVE above (id, parent_id) AS (
+    SELECT id, parent_id FROM agents WHERE id = $2
+    UNION ALL SELECT agents.id, agents.parent_id FROM agents JOIN above ON agents.id = above.parent_id
+)
+SELECT 1 FROM above JOIN entries ON entries.agent_id = above.id WHERE coalesce(entries.sidecar_id, 0) = $1 LIMIT 1
+"""
+"""By the entries of the agents, which are few: a sidecar may have thousands."""
+
+
+OBTAINED: Final = "SELECT grant_id, detail FROM audit WHERE jti >= $1 AND actor = $2 AND outcome = 'allowed'"
+"""The issuances since a time: a `jti` begins with the milliseconds, in twelve hex digits."""
+
+
 class IssuedToken(msgspec.Struct, frozen=True):
     """What the audit log says of a token.
 
@@ -69,6 +90,31 @@ async def set_state(tx: Transaction, kind: Kind, key: Value, state: State) -> No
     await tx.execute(_SET_STATE[kind], key, state.value)
 
 
+async def complete(tx: Transaction, grant_id: str, now: int) -> int:
+    """Revoke a task's grant and every grant below it, as complete; returns how many were not revoked before."""
+    return len(await tx.fetch(COMPLETE, grant_id, now))
+
+
+async def is_of_sidecar(tx: Transaction, sidecar_id: int, agent_id: int) -> bool:
+    """Whether the agent, or one above it, has or had an entry under the sidecar."""
+    return await tx.fetch_row(OF_SIDECAR, sidecar_id, agent_id) is not None
+
+
+async def forget_key(tx: Transaction, sidecar_id: int, now: int) -> None:
+    """Let a sidecar be as if it had never joined: neither its key nor a join token that was made for it is good any more."""
+    await tx.execute(
+        "UPDATE sidecars SET jkt = NULL, joined_at = NULL, revision = revision + 1 WHERE id = $1", sidecar_id
+    )
+    await tx.execute("UPDATE join_tokens SET used_at = $2 WHERE sidecar_id = $1 AND used_at IS NULL", sidecar_id, now)
+
+
+async def tokens_of(tx: Transaction, actor: str, since_ms: int) -> list[IssuedToken]:
+    """The tokens that `actor` obtained since that time, one for each grant and index."""
+    rows = await tx.fetch(OBTAINED, f"{since_ms:012x}", actor)
+    found = {(row["grant_id"], *msgspec.json.decode(row["detail"], type=_IssuanceDetail).status) for row in rows}
+    return [IssuedToken(grant_id, StatusIndex(number, idx)) for grant_id, number, idx in sorted(found)]
+
+
 async def end_sessions(tx: Transaction, sidecar_id: int) -> None:
     """End every session of a sidecar."""
     await tx.execute("DELETE FROM sidecar_sessions WHERE sidecar_id = $1", sidecar_id)
@@ -85,6 +131,14 @@ async def grant_by_id(tx: Transaction, grant_id: str) -> HeldGrant | None:
     """One grant, or None."""
     row = await tx.fetch_row(f"{_SELECT} WHERE grants.id = $1", grant_id)
     return None if row is None else _held(row)
+
+
+async def grants_of_agent(tx: Transaction, agent_id: int, task: str) -> list[HeldGrant]:
+    """The grants of one agent for a task: its own, those on behalf of persons, and those delegated to it."""
+    rows = await tx.fetch(
+        f"{_SELECT} WHERE grants.agent_id = $1 AND grants.task = $2 ORDER BY grants.id", agent_id, task
+    )
+    return [_held(row) for row in rows]
 
 
 async def grants_of_task(tx: Transaction, task: str) -> list[HeldGrant]:

@@ -1,4 +1,4 @@
-"""The OAuth edge: forms in, and errors in OAuth's shape.
+"""The OAuth edge: forms in, errors in OAuth's shape, and an audit record of each.
 
 RFC 6749 section 5.2, RFC 8693 section 2.2.2, RFC 9396 section 5, RFC 9449 sections 5 and 8.
 """
@@ -8,10 +8,16 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 import msgspec
+import structlog
 from aiohttp import web
 
+from issuer.audit.model import AuditRecord, Outcome
+from issuer.audit.service import ANONYMOUS
 from issuer.http.answers import answer
+from issuer.http.middleware import PRINCIPAL, Principal
 from issuer.http.problems import problem
+from issuer.services import Services
+from issuer.storage import StorageError
 from remit.errors import InvalidInputError, RemitError
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -44,6 +50,8 @@ _OAUTH_CODES: Final = {
     "scope_too_wide": "invalid_authorization_details",
     "scope_too_large": "invalid_authorization_details",
     "invalid_authorization_details": "invalid_authorization_details",
+    "unauthenticated": "invalid_client",
+    "forbidden": "access_denied",
     "use_dpop_nonce": "use_dpop_nonce",
     "proof_invalid": "invalid_dpop_proof",
     "proof_refused": "invalid_dpop_proof",
@@ -52,6 +60,12 @@ _OAUTH_CODES: Final = {
     "evidence_unavailable": "temporarily_unavailable",
     "internal": "server_error",
 }
+
+
+_OF_CLIENTS: Final = {"invalid_client": 401, "access_denied": 403}
+"""Statuses of what is wrong with the caller rather than the request."""
+
+_log = structlog.get_logger(__name__)
 
 
 def parse_form(body: bytes) -> Mapping[str, str]:
@@ -105,8 +119,31 @@ def seconds(form: Mapping[str, str], name: str) -> int | None:
 def oauth_error(error: RemitError) -> web.Response:
     """The response that answers a token request with an error; our own `code` and `hint` stand beside OAuth's members."""
     document = problem(error)
-    status = document.status if document.status in (408, 413, 415, 503) else 400
-    if document.status == 500:
-        status = 500
+    status = document.status if document.status in (408, 413, 415, 500, 503) else 400
     name = _OAUTH_CODES.get(document.code, "invalid_request")
-    return answer(OAuthError(name, document.detail, document.code, document.hint), status)
+    status = _OF_CLIENTS.get(name, status)
+    response = answer(OAuthError(name, document.detail, document.code, document.hint), status)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+async def refused(services: Services, request: web.Request, kind: str, error: RemitError) -> web.Response:
+    """Record a refusal at an OAuth endpoint as one of `kind`, and return the response. A request for a nonce refuses nothing."""
+    document = problem(error)
+    if document.code != "use_dpop_nonce":
+        principal = request.get(PRINCIPAL, Principal(ANONYMOUS))
+        detail: dict[str, object] = {
+            "code": document.code,
+            "method": "POST",
+            "route": request.path,
+            "why": document.detail,
+        }
+        record = AuditRecord(
+            services.clock_ms(), kind, Outcome.REFUSED, principal.actor, principal.account, detail=detail
+        )
+        try:
+            await services.audit.record_refusal(document.code, record)
+        except StorageError as failure:
+            _log.error("refusal not recorded", code=document.code, error=failure.code)
+    return oauth_error(error)

@@ -6,7 +6,7 @@ leaves an audit record), then the route. Bodies are bounded before they are read
 
 from aiohttp import web
 
-from issuer.http import admin, did, discovery, health, issue, keys, openapi, status, token
+from issuer.http import admin, did, discovery, health, introspect, issue, keys, openapi, revoke, status, token
 from issuer.http.agent_keys import KeyRoutes
 from issuer.http.attest import AttestRoutes
 from issuer.http.metering import metered
@@ -15,6 +15,7 @@ from issuer.http.operators import OperatorGate
 from issuer.http.providers import ProviderGate
 from issuer.http.requests import BODY_SECONDS, MAX_BODY_BYTES
 from issuer.http.sidecars import SidecarGate, send_nonce
+from issuer.http.tasks import TaskRoutes
 from issuer.http.verifiers import VerifierRoutes
 from issuer.services import Services
 
@@ -36,7 +37,10 @@ def make_app(services: Services) -> web.Application:
     app.add_routes(did.routes(services))
     app.add_routes(health.routes(services, operators))
     app.add_routes(token.routes(services, sidecars))
+    app.add_routes(revoke.routes(services, operators, sidecars))
+    app.add_routes(introspect.routes(services, providers))
     app.add_routes(issue.routes(services, sidecars))
+    app.add_routes(TaskRoutes(services, sidecars).routes())
     app.add_routes(AttestRoutes(services, sidecars).routes())
     app.add_routes(KeyRoutes(services, sidecars).routes())
     app.add_routes(VerifierRoutes(services, providers).routes())
@@ -44,6 +48,8 @@ def make_app(services: Services) -> web.Application:
     app.on_response_prepare.append(send_nonce)
     app.on_startup.append(lambda _app: services.feed.start())
     app.on_startup.append(lambda _app: services.enforcement.start())
+    app.on_startup.append(lambda _app: services.tasks.start())
+    app.on_shutdown.append(lambda _app: services.tasks.close())
     app.on_shutdown.append(lambda _app: services.enforcement.close())
     app.on_shutdown.append(lambda _app: services.feed.close())  # before requests in flight are waited for
     return app

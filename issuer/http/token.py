@@ -24,13 +24,10 @@ import structlog
 from aiohttp import web
 
 from attestors.base import Appraisal, Origin
-from issuer.audit.model import AuditRecord, Outcome
-from issuer.audit.service import ANONYMOUS
 from issuer.http.answers import answer
 from issuer.http.exchange import ACCESS_TOKEN, ID_TOKEN, JWT, check_protocol, wanted
 from issuer.http.middleware import REFUSAL_RECORDED
-from issuer.http.oauth import FORM, oauth_error, parse_form, required
-from issuer.http.problems import problem
+from issuer.http.oauth import FORM, oauth_error, parse_form, refused, required
 from issuer.http.requests import read_body
 from issuer.http.sidecars import SidecarGate
 from issuer.issuance import Caller, IssuanceRequest, IssuedCredential
@@ -78,8 +75,7 @@ class _TokenEndpoint:
             check_protocol(form)
             asked = await self._asked(request, body, form)
         except RemitError as error:
-            await self._record(error)
-            return oauth_error(error)
+            return await refused(self._services, request, "issuance", error)
         request[REFUSAL_RECORDED] = True
         outcome = await self._issue(asked)
         if isinstance(outcome, RemitError):
@@ -136,18 +132,6 @@ class _TokenEndpoint:
             _log.error("not issued", error=error.code, why=error.detail)
             return error
         return outcome
-
-    async def _record(self, error: RemitError) -> None:
-        """Record a refusal that came before issuance could; nobody is known yet. A request for a nonce refuses nothing."""
-        document = problem(error)
-        if document.code == "use_dpop_nonce":
-            return
-        detail: dict[str, object] = {"code": document.code, "method": "POST", "route": "/token", "why": document.detail}
-        record = AuditRecord(self._services.clock_ms(), "issuance", Outcome.REFUSED, ANONYMOUS, detail=detail)
-        try:
-            await self._services.audit.record_refusal(document.code, record)
-        except StorageError as failure:
-            _log.error("refusal not recorded", code=document.code, error=failure.code)
 
 
 def _attestor_of(token_type: str) -> str:

@@ -74,7 +74,7 @@ class PresentedTokens:
         record = await self._database.read(lambda tx: store.issued(tx, claims.jti))
         if record is None or not _agrees(record, claims, kid):
             raise EvidenceRefusedError("the token is not one that this issuer has a record of")
-        caller = await self._holder(record, proof, body_covered=body_covered)
+        caller = await self._database.read(lambda tx: holder_of(tx, record, proof, body_covered=body_covered))
         appraisal = Appraisal(frozenset(), f"agent token {claims.jti}", expires_at=claims.exp)
         return caller, appraisal, delegation_of(record, claims.jti)
 
@@ -121,20 +121,26 @@ class PresentedTokens:
         PublicKey.from_jwk(jwk).verify(jws.signing_input, jws.signature, alg)
         return kid
 
-    async def _holder(self, record: IssuedRecord, proof: Proof, *, body_covered: bool) -> Caller:
-        """Step 4."""
-        if record.detail.jkt == proof.jkt:
-            return Caller(f"agent:{record.agent}", None)
-        sidecar = await self._database.read(lambda tx: find_sidecar(tx, proof.jkt))
-        if sidecar is None or record.actor != f"sidecar:{sidecar.name}":
-            raise ProofRefusedError(
-                "the proof is neither by the key that the token is bound to nor by the sidecar that obtained it",
-                hint="an agent without a sidecar delegates from tokens that are bound to its key",
-            )
-        if not body_covered:
-            raise ProofRefusedError("the sidecar's proof does not cover the body", hint="its bsh is missing or wrong")
-        active = sidecar.admitted()
-        return Caller(active.actor, active.id)
+
+async def holder_of(tx: Transaction, record: IssuedRecord, proof: Proof, *, body_covered: bool) -> Caller:
+    """Step 4: who holds the token of this record, by a proof of their key.
+
+    Raises:
+        ProofRefusedError: the proof is by another key, or does not cover the body.
+        UnauthenticatedError: the sidecar is suspended or revoked.
+    """
+    if record.detail.jkt == proof.jkt:
+        return Caller(f"agent:{record.agent}", None)
+    sidecar = await find_sidecar(tx, proof.jkt)
+    if sidecar is None or record.actor != f"sidecar:{sidecar.name}":
+        raise ProofRefusedError(
+            "the proof is neither by the key that the token is bound to nor by the sidecar that obtained it",
+            hint="an agent without a sidecar delegates from tokens that are bound to its key",
+        )
+    if not body_covered:
+        raise ProofRefusedError("the sidecar's proof does not cover the body", hint="its bsh is missing or wrong")
+    active = sidecar.admitted()
+    return Caller(active.actor, active.id)
 
 
 async def _in_force(tx: Transaction, claims: AgentClaims, kid: str) -> AgentClaims | None:

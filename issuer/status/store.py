@@ -6,7 +6,8 @@ from typing import Final
 import msgspec
 
 from issuer.errors import NotFoundError
-from issuer.status.model import ListFigures, Mark, StatusChange, StatusFigures
+from issuer.registry.state import StatusValue
+from issuer.status.model import ListFigures, Mark, StatusChange, StatusFigures, StatusIndex
 from issuer.storage import StorageError, Transaction
 from remit.secevent import MAX_MARKS
 
@@ -54,6 +55,12 @@ async def announced(tx: Transaction, ended_after: int) -> list[int]:
     """The numbers of all lists that have not ended, or after this time; those not in use yet included."""
     sql = "SELECT number FROM status_lists WHERE ended_at IS NULL OR ended_at > $1 ORDER BY number"
     return [row["number"] for row in await tx.fetch(sql, ended_after)]
+
+
+async def value_of(tx: Transaction, index: StatusIndex) -> StatusValue:
+    """What the lists say of an index; of one that was never drawn, that it is invalid."""
+    row = await tx.fetch_row("SELECT value FROM status_indexes WHERE list = $1 AND idx = $2", index.list, index.idx)
+    return StatusValue.INVALID if row is None else StatusValue(row["value"])
 
 
 async def size_and_head(tx: Transaction, number: int) -> tuple[int, int]:

@@ -37,6 +37,12 @@ async def keys_of_agent(tx: Transaction, agent_id: int) -> list[SubjectKey]:
     return [_key(row) for row in rows]
 
 
+async def keys_held_by(tx: Transaction, sidecar_id: int) -> list[SubjectKey]:
+    """The active keys that a sidecar holds."""
+    rows = await tx.fetch(f"{_SELECT} WHERE subject_keys.sidecar_id = $1 AND subject_keys.state = 'active'", sidecar_id)
+    return [_key(row) for row in rows]
+
+
 async def list_keys(
     tx: Transaction, page: Page, *, account: str | None, agent: tuple[str, str] | None
 ) -> list[SubjectKey]:

@@ -8,9 +8,12 @@ from issuer.http.admin.agent_keys import AgentKeyRoutes
 from issuer.http.admin.authority import AuthorityRoutes
 from issuer.http.admin.enforcement import EnforcementRoutes
 from issuer.http.admin.entries import EntryRoutes
+from issuer.http.admin.insight import InsightRoutes
 from issuer.http.admin.oversight import OversightRoutes
 from issuer.http.admin.providers import ProviderRoutes
+from issuer.http.admin.sidecars import SidecarRoutes
 from issuer.http.admin.staff import StaffRoutes
+from issuer.http.admin.tasks import TaskRoutes
 from issuer.http.operators import OperatorGate
 from issuer.services import Services
 
@@ -27,7 +30,10 @@ def routes(services: Services) -> list[web.RouteDef]:
         *AgentKeyRoutes(services, gate).routes(),
         *StaffRoutes(services, gate).routes(),
         *EnforcementRoutes(services, gate).routes(),
+        *InsightRoutes(services, gate).routes(),
         *ProviderRoutes(services, gate).routes(),
         *AuthorityRoutes(services, gate).routes(),
+        *SidecarRoutes(services, gate).routes(),
+        *TaskRoutes(services, gate).routes(),
         *OversightRoutes(services, gate).routes(),
     ]

@@ -2,18 +2,22 @@
 
 from typing import Final
 
-from issuer.authority.model import Question, Resolved, Stop, Stopped
+from issuer.authority.eviction import Eviction
+from issuer.authority.model import Completion, Question, Resolved, Stop, Stopped
 from issuer.enforcement.model import Report, ShownVerifier
 from issuer.http.admin.accounts import AgentQuery, DescribedAgent
 from issuer.http.admin.agent_keys import AgentKeyQuery
 from issuer.http.admin.enforcement import EnforcementQuery
 from issuer.http.admin.entries import EntryQuery, GrantQuery
+from issuer.http.admin.insight import InsightQuery
 from issuer.http.admin.oversight import AuditPage, AuditParameters, Status
 from issuer.http.admin.providers import NewCredential
 from issuer.http.admin.staff import WhoAmI
+from issuer.http.admin.tasks import TasksQuery
 from issuer.http.keys import KeyDescription, Rotated, RotateRequest
 from issuer.http.openapi.model import Access, Operation
 from issuer.http.pages import Listed, PageQuery
+from issuer.insight.model import Overview
 from issuer.registry.bulk import Import, Imported
 from issuer.registry.model import (
     Account,
@@ -29,6 +33,7 @@ from issuer.registry.requests import NewAccount, NewAgent, NewEntry, NewGrant, N
 from issuer.registry.roles import Operator
 from issuer.subjectkeys import SubjectKey
 from issuer.subjectkeys.accounts import AccountKey, KeyRevocation, NewAccountKey
+from issuer.tasks.model import OpenTask
 
 _ADMIN: Final = "/v1/admin"
 
@@ -110,7 +115,12 @@ OPERATORS: Final = (
     _change("/suspend", "Suspend what the words mean", Stop, Stopped),
     _change("/resume", "Resume what the words mean", Stop, Stopped),
     _change("/revoke", "Revoke what the words mean, for good", Stop, Stopped),
+    _change("/sidecars/{name}/evict", "End a sidecar's sessions and forget its key; it joins anew", Eviction, Stopped),
+    _change("/sidecars/{name}/ban", "Revoke a sidecar: neither name nor key joins again", Eviction, Stopped),
+    _change("/tasks/complete", "Revoke what a task was granted, because it is done", Completion, Stopped),
+    _read("/tasks", "List open tasks, or those that linger; those that end first first", Listed[OpenTask], TasksQuery),
     _read("/enforcement/{seq}", "Which verifiers enforce a change, and which are silent", Report, EnforcementQuery),
+    _read("/insight", "How long authority took to end, and where it lingers", Overview, InsightQuery),
     _read("/verifiers", "List registered verifiers by provider", Listed[ShownVerifier], PageQuery),
     _read("/keys", "Every signing key, the newest last", Listed[KeyDescription]),
     _change("/keys/rotate", "Prepare the next signing key", RotateRequest, Rotated),

@@ -39,6 +39,7 @@ _SECURITY: Final[Mapping[Access, list[JSON]]] = {
     Access.PROOF: [{"proof": []}],
     Access.SESSION: [{"session": [], "proof": []}],
     Access.EVIDENCE: [{"session": [], "proof": []}, {}],
+    Access.HOLDER: [{"operator": []}, {"proof": []}],
 }
 
 _SCHEMES: Final[JSON] = {
@@ -67,7 +68,7 @@ _IDEMPOTENCY: Final[JSON] = {
 _INTRODUCTION: Final = (
     "Every GET takes HEAD too. Beside the statuses below, what is not a valid HTTP request is answered 400, a path that is not "
     "here 404, another method 405, and a defect 500. A refusal is a problem document (RFC 9457) with a stable `code`; "
-    "`/token` answers in OAuth's shape."
+    "`/token`, `/revoke` and `/introspect` answer in OAuth's shape."
 )
 
 

@@ -18,6 +18,8 @@ class Access(StrEnum):
     SESSION = "session"
     EVIDENCE = "evidence"
     """A session as a sidecar's, or nothing but the evidence in the body."""
+    HOLDER = "holder"
+    """An operator's credential, or a proof by the key of the token in the body or of the sidecar that obtained it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Operation:
             found |= {404}
         if self.access is not Access.PUBLIC:
             found |= {401}
-        if self.access in (Access.OPERATOR, Access.SESSION, Access.EVIDENCE):
+        if self.access in (Access.OPERATOR, Access.SESSION, Access.EVIDENCE, Access.HOLDER):
             found |= {403}
         if self.changes:
             found |= {400, 404, 409, 422}

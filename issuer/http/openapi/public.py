@@ -4,14 +4,17 @@ from typing import Final
 
 import msgspec
 
+from issuer.authority.model import TaskDone
 from issuer.did.resolution import Options
 from issuer.enforcement.model import Acknowledgement, Registered, Registration
 from issuer.http.agent_keys import KeyAnswer, KeyRequest
 from issuer.http.attest import JoinRequest, SessionAnswer, SessionRequest, WorkloadsAnswer, WorkloadsRequest
 from issuer.http.did import DID_RESOLUTION
+from issuer.http.introspect import IntrospectionForm
 from issuer.http.issue import IssueAnswer, IssueRequest
 from issuer.http.openapi.model import Access, Operation
 from issuer.http.status import EventsQuery
+from issuer.http.tasks import Ended
 from issuer.http.token import TokenAnswer
 from issuer.status.events import MEDIA_TYPE as EVENTS
 from remit.statuslist import MEDIA_TYPE as STATUS_LIST
@@ -45,6 +48,19 @@ class TokenForm(msgspec.Struct, frozen=True):
     reason: str | None = None
     ttl_seconds: int | None = None
     task_ttl_seconds: int | None = None
+
+
+class RevocationForm(msgspec.Struct, frozen=True):
+    """A token to take back (RFC 7009 section 2.1), by an operator's credential, or by a DPoP proof of its holder."""
+
+    token: str
+    token_type_hint: str | None = None
+
+
+class Introspected(msgspec.Struct, frozen=True):
+    """What a token is worth (RFC 7662 section 2.2): when it is active, `token_type` and its claims stand beside."""
+
+    active: bool
 
 
 class AnnouncedLists(msgspec.Struct, frozen=True):
@@ -114,6 +130,14 @@ PUBLIC: Final = (
     ),
     Operation(
         "POST",
+        "/revoke",
+        "Take back what a token stands for; the same answer for a token that is not known (RFC 7009)",
+        access=Access.HOLDER,
+        body=RevocationForm,
+        form=True,
+    ),
+    Operation(
+        "POST",
         "/v1/keys",
         "Register a key of an agent; by its sidecar with session and proof, or by the workload itself",
         access=Access.EVIDENCE,
@@ -125,6 +149,15 @@ PUBLIC: Final = (
 """What everybody may ask."""
 
 PROVIDERS: Final = (
+    Operation(
+        "POST",
+        "/introspect",
+        "What a token for one of the provider's audiences is worth now (RFC 7662)",
+        access=Access.PROVIDER,
+        answer=Introspected,
+        body=IntrospectionForm,
+        form=True,
+    ),
     Operation(
         "POST",
         "/status/verifiers",
@@ -154,6 +187,14 @@ PROVIDERS: Final = (
 """What verifiers of providers tell."""
 
 SIDECARS: Final = (
+    Operation(
+        "POST",
+        "/v1/tasks/complete",
+        "A task of one of its agents is over: revoke what it was granted",
+        access=Access.SESSION,
+        answer=Ended,
+        body=TaskDone,
+    ),
     Operation(
         "POST",
         "/v1/attest/join",

@@ -105,7 +105,19 @@ CREATE UNIQUE INDEX grants_delegated ON grants (agent_id, parent_id, coalesce(ta
 CREATE INDEX grants_of_person ON grants (person_id, id) WHERE person_id IS NOT NULL;
 CREATE INDEX grants_of_task ON grants (task, id) WHERE task IS NOT NULL;
 CREATE INDEX grants_open_tasks ON grants (agent_id, expires_at) WHERE task IS NOT NULL AND state <> 'revoked';
+CREATE INDEX grants_of_open_tasks ON grants (coalesce(expires_at, 9007199254740991), id) WHERE task IS NOT NULL AND state <> 'revoked';
 CREATE INDEX grants_by_parent ON grants (parent_id) WHERE parent_id IS NOT NULL;
+
+-- When the last token of each task's grant ends, as far as the audit log was read for it: written aside from issuance.
+CREATE TABLE task_uses (
+    grant_id    TEXT    PRIMARY KEY REFERENCES grants (id),
+    ends_at     INTEGER NOT NULL
+);
+CREATE TABLE task_uses_read (
+    only        INTEGER PRIMARY KEY CHECK (only = 1),
+    seq         INTEGER NOT NULL                -- audit records up to this one are in
+);
+INSERT INTO task_uses_read (only, seq) VALUES (1, 0);
 
 CREATE TABLE status_lists (
     number      INTEGER PRIMARY KEY,
@@ -148,6 +160,7 @@ CREATE TABLE status_changes (
     silent          INTEGER,                    -- how many had not when their own bound had passed, or the wait had
     enforced_ms     INTEGER                     -- milliseconds from commit until the last of those that enforced it did
 );
+CREATE INDEX status_changes_by_time ON status_changes (committed_at_ms, seq);
 CREATE INDEX status_changes_open ON status_changes (seq) WHERE enforced IS NULL;
 
 -- Relying parties that are known by name.
@@ -216,6 +229,7 @@ CREATE TABLE subject_keys (
 CREATE UNIQUE INDEX subject_keys_of_agent ON subject_keys (agent_id, coalesce(sidecar_id, 0))
     WHERE agent_id IS NOT NULL AND state = 'active';
 CREATE INDEX subject_keys_by_agent ON subject_keys (agent_id, created_at) WHERE agent_id IS NOT NULL;
+CREATE INDEX subject_keys_held ON subject_keys (sidecar_id) WHERE sidecar_id IS NOT NULL AND state = 'active';
 CREATE INDEX subject_keys_by_account ON subject_keys (account_id, created_at) WHERE account_id IS NOT NULL;
 
 -- Secrets that all issuers on this database share, each sealed with the wrapping key, which is not here.

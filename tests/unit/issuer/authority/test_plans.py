@@ -15,6 +15,9 @@ STATEMENTS = {
         f"list below an {kind.value}": f"{before}SELECT grants.id {after} ORDER BY grants.created_at, grants.id LIMIT $2"
         for kind, (before, after) in store.BELOW.items()
     },
+    "complete a grant": store.COMPLETE,
+    "find the entries of a sidecar": store.OF_SIDECAR,
+    "find the grants of an agent's task": f"{store._SELECT} WHERE grants.agent_id = $1 AND grants.task = $2",
     "find the grants of a task": f"{store._SELECT} WHERE grants.task = $1 ORDER BY grants.id",
 }
 

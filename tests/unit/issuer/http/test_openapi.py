@@ -74,5 +74,5 @@ def test_secrets_of_operators_are_asked_for_where_they_are_needed(described):
     """Public operations ask for nothing, all others for something."""
     for path, methods in described["paths"].items():
         for operation in methods.values():
-            guarded = path.startswith(("/v1/", "/status/verifiers")) or path == "/metrics"
+            guarded = path.startswith(("/v1/", "/status/verifiers", "/revoke", "/introspect")) or path == "/metrics"
             assert bool(operation["security"]) == guarded, path
