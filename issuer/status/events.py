@@ -20,12 +20,14 @@ class SignedEvent:
     Attributes:
         seq: its number; its id in the stream.
         kind: `status` or `heartbeat`; its name in the stream.
+        kid: the status key that signed it.
         frame: as it stands in the stream.
         chunk: the frame as one chunk of HTTP/1.1 (RFC 9112, section 7.1).
     """
 
     seq: int
     kind: str
+    kid: str
     frame: bytes
     chunk: bytes
 
@@ -37,6 +39,10 @@ class EventSigner:
         """Sign with the key that `keys` says is active."""
         self._keys = keys
 
+    def signed(self, event: SignedEvent, *, now: int) -> bool:
+        """Whether `event` is by the key that signs at `now`; one by a key before that may not be trusted any more."""
+        return event.kid == self._keys.signer(Purpose.STATUS, now=now).key.kid
+
     def sign(self, event: StatusEvent, *, now: int) -> SignedEvent:
         """Sign and frame an event at `now`, unix seconds.
 
@@ -47,4 +53,4 @@ class EventSigner:
         kind = "heartbeat" if event.is_heartbeat else "status"
         token = event.sign(signer.private_key, signer.key.kid)
         frame = f"id: {event.seq}\nevent: {kind}\ndata: {token}\n\n".encode("ascii")
-        return SignedEvent(event.seq, kind, frame, b"%x\r\n%b\r\n" % (len(frame), frame))
+        return SignedEvent(event.seq, kind, signer.key.kid, frame, b"%x\r\n%b\r\n" % (len(frame), frame))

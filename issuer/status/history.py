@@ -47,7 +47,7 @@ class History:
         return seq >= self._floor
 
     def after(self, seq: int, limit: int, *, now: int) -> list[SignedEvent]:
-        """The first `limit` of what is kept after number `seq`, in order, signed at `now` unless it was before.
+        """The first `limit` of what is kept after number `seq`, in order, signed at `now` unless it was before by the same key.
 
         Raises:
             ConfigurationError: no status key is active.
@@ -56,6 +56,6 @@ class History:
         return [self._signed(kept, now) for kept in islice(self._kept, first, first + limit)]
 
     def _signed(self, kept: _Kept, now: int) -> SignedEvent:
-        if kept.signed is None:
+        if kept.signed is None or not self._signer.signed(kept.signed, now=now):
             kept.signed = self._signer.sign(kept.event, now=now)
         return kept.signed

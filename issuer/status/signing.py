@@ -38,6 +38,7 @@ class _Packed:
 class _Signed:
     token: str
     standing: Standing
+    kid: str
 
 
 def list_uri(issuer: str, number: int) -> str:
@@ -78,9 +79,10 @@ class StatusSigner:
         return self._latest[number].token
 
     def _is_current(self, number: int, standing: Standing) -> bool:
-        if number not in self._latest:
-            return False
-        latest = self._latest[number].standing
+        signed = self._latest.get(number)
+        if signed is None or signed.kid != self._keys.signer(Purpose.STATUS, now=standing.at).key.kid:
+            return False  # also when that key was tainted within this second
+        latest = signed.standing
         return latest.at == standing.at and latest.seq >= standing.seq and latest.bundle_seq >= standing.bundle_seq
 
     async def _pack_at(self, number: int, seq: int) -> _Packed:
@@ -102,7 +104,7 @@ class StatusSigner:
             statuses=packed.statuses,
             bundle_seq=standing.bundle_seq,
         )
-        return _Signed(statement.sign(signer.private_key, signer.key.kid, lst=packed.lst), standing)
+        return _Signed(statement.sign(signer.private_key, signer.key.kid, lst=packed.lst), standing, signer.key.kid)
 
 
 def _pack(snapshot: ListSnapshot) -> _Packed:
