@@ -1,69 +1,108 @@
-"""Bringing histories up to date, in transactions of bounded size. What is written and what is forgotten commit together.
+"""Bringing histories up to date: look, prepare (which signs), write; nothing is signed while the database waits.
 
-A history is brought up to date when it is read, and in the background; either way in the order in which the changes were
-made, one version for each second in which something changed, and at last with what is so now.
+What is written and what is forgotten commit together. A history that somebody else wrote to meanwhile is left as it is: looking
+again shows what is still to do. Changes are told in the order in which they were made, one version for each second in which
+something changed, and at last what is so now.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+
+from msgspec import Struct
 
 from issuer.did import store
-from issuer.did.model import Subject, parse_subject
+from issuer.did.model import Facts, Subject, parse_subject
 from issuer.did.store import PendingChange
 from issuer.did.writing import HistoryWriter, TooSoonError
 from issuer.storage import Transaction
-
-BATCH: Final = 16
-"""Most subjects in one transaction: others wait for it."""
+from remit.webvh.entry import LogEntry
 
 
-async def catch_up(tx: Transaction, writer: HistoryWriter, subject: Subject, now: int) -> bool:
-    """Bring one history up to date, as far as the clock permits; begin it if there is none. Returns whether it is.
+class Outlook(Struct, frozen=True):
+    """What is known of a history that may have to go on.
+
+    Attributes:
+        subject: whose it is.
+        last: its last entry; None when it has not begun.
+        changes: what it does not say yet, in order.
+        facts: what is so now; None when there is no such subject.
+    """
+
+    subject: Subject
+    last: LogEntry | None
+    changes: Sequence[PendingChange]
+    facts: Facts | None
+
+
+class Prepared(Struct, frozen=True):
+    """How a history goes on.
+
+    Attributes:
+        subject: whose it is.
+        after: the number of the version that it goes on from; 0 when it begins.
+        entries: what comes next.
+        told: the last change that it says then, or has no need to say; 0 for none.
+    """
+
+    subject: Subject
+    after: int
+    entries: Sequence[LogEntry]
+    told: int
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.entries or self.told)
+
+
+async def look(tx: Transaction, subject: Subject) -> Outlook:
+    """Read what is needed to prepare."""
+    return Outlook(
+        subject,
+        await store.last_entry(tx, subject),
+        await store.changes_of(tx, subject),
+        await store.read_facts(tx, subject),
+    )
+
+
+def prepare(writer: HistoryWriter, outlook: Outlook, now: int) -> Prepared:
+    """Write and sign what comes next, as far as the clock permits. Pure, but for its millisecond for each entry.
 
     Raises:
-        ConfigurationError: it was written with another shared secret.
+        ConfigurationError: the history was written with another shared secret.
     """
-    last = await store.last_entry(tx, subject)
+    last, told = outlook.last, 0
+    entries: list[LogEntry] = []
     if last is not None:
-        writer.check_committed(subject, last)
-    pending = await store.changes_of(tx, subject)
-    known = await store.read_facts(tx, subject)
-    steps = [(change.facts, change.at, change.id) for change in _last_of_each_second(pending)]
-    for facts, at, change_id in [*steps, (known, now, None)]:
+        writer.check_committed(outlook.subject, last)
+    steps = [(change.facts, change.at, change.id) for change in _last_of_each_second(outlook.changes)]
+    for facts, at, change_id in [*steps, (outlook.facts, now, 0)]:
         if facts is None:
             continue
         try:
-            entries = writer.following(subject, last, facts, at=at, now=now)
+            following = writer.following(outlook.subject, last, facts, at=at, now=now)
         except TooSoonError:
-            return False
-        for entry in entries:
-            await store.append_entry(tx, subject, entry)
-            last = entry
-        if change_id is not None:
-            await store.remove_changes(tx, subject, change_id)
+            break
+        entries += following
+        last = entries[-1] if entries else last
+        told = change_id or told
+    return Prepared(outlook.subject, 0 if outlook.last is None else outlook.last.number, entries, told)
+
+
+async def write(tx: Transaction, prepared: Prepared) -> bool:
+    """Write what was prepared, unless somebody else went on with the history meanwhile; returns whether it was written."""
+    if await store.last_version(tx, prepared.subject) != prepared.after:
+        return False
+    for entry in prepared.entries:
+        await store.append_entry(tx, prepared.subject, entry)
+    await store.remove_changes(tx, prepared.subject, prepared.told)
     return True
 
 
-async def work_off(tx: Transaction, writer: HistoryWriter, now: int) -> bool:
-    """Bring up to date what has waited longest; returns whether anything could be done."""
-    done = False
-    seen: set[str] = set()
-    for change in await store.first_changes(tx, BATCH):
-        if change.facts is None:
-            done = True
-            await _look_below(tx, change)
-        elif change.subject not in seen:
-            seen.add(change.subject)
-            done |= await catch_up(tx, writer, parse_subject(change.subject), now)
-    return done
-
-
-async def _look_below(tx: Transaction, change: PendingChange) -> None:
-    """Write down what the next subjects below are now; only those that have a history."""
-    names = await store.histories_below(tx, change.subject, change.done_to or "", BATCH)
+async def look_below(tx: Transaction, change: PendingChange, limit: int) -> None:
+    """Write down what the next subjects below are now, `limit` at most; only of those that have a history."""
+    names = await store.histories_below(tx, change.subject, change.done_to or "", limit)
     for name in names:
         await store.add_change(tx, name, change.at, await store.read_facts(tx, parse_subject(name)))
-    if len(names) < BATCH:
+    if len(names) < limit:
         await store.remove_change(tx, change.id)
     else:
         await store.set_done_to(tx, change.id, names[-1])

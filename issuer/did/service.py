@@ -1,29 +1,23 @@
 """The door to DIDs: documents, histories, resolution, and keeping histories up to date."""
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
 
-from issuer.did import store
-from issuer.did.catching_up import catch_up, work_off
+from issuer.did import background, store
+from issuer.did.catching_up import Outlook, prepare, write
 from issuer.did.model import Describer, Facts, Subject, as_did_web, deactivated_document, did_web_text
 from issuer.did.resolution import Options, Resolution, ResolutionRefusedError, chosen_version, metadata, parse_did
+from issuer.did.store import PendingChange
 from issuer.did.update_keys import UpdateKeys
 from issuer.did.writing import HistoryWriter, is_deactivated, parse_entry
 from issuer.errors import NotFoundError
 from issuer.keys.wrapping import SealedSecrets
 from issuer.registry.state import State
-from issuer.storage import Database, StorageError, Transaction
-from remit.errors import ConfigurationError
+from issuer.storage import Database, Transaction
 from remit.ids import DID, AccountName
 from remit.webvh.entry import Document, LogEntry
-
-_log = logging.getLogger(__name__)
-_LOOK_SECONDS: Final = 1.0
-"""How often the background looks for changes; a read does not wait for it."""
 
 
 class DeactivatedError(NotFoundError):
@@ -42,11 +36,11 @@ class DeactivatedError(NotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What there is of a subject: its history, what is so now, and whether changes wait to be written."""
+    """What there is of a subject: its history, what is so now, and what the history does not say yet."""
 
     entries: Sequence[LogEntry]
     facts: Facts
-    pending: bool
+    changes: Sequence[PendingChange]
 
     @property
     def ended(self) -> bool:
@@ -128,45 +122,25 @@ class DIDService:
             StorageError: the database failed.
             ConfigurationError: see `HistoryWriter.check_committed`.
         """
-        if not await self._database.read(lambda tx: store.first_changes(tx, 1)):
-            return False
-        writer = await self._writer()
-        return await self._database.transaction(lambda tx: work_off(tx, writer, self._now()))
+        return await background.work_off(self._database, await self._writer(), self._now())
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Keep histories up to date in the background."""
-        task = asyncio.create_task(self._keep_up())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    async def _keep_up(self) -> None:
-        while True:
-            try:
-                done = await self.work_off()
-            except (StorageError, ConfigurationError) as error:  # what waits is in the database
-                _log.warning("histories cannot be brought up to date: %s", error)
-                done = False
-            await asyncio.sleep(0 if done else _LOOK_SECONDS)
+        return background.running(self.work_off)
 
     async def _up_to_date(self, subject: Subject) -> _Known:
         """What is known, with the history as far as the clock permits, begun if there is none."""
-        known = await self._database.read(lambda tx: _read(tx, subject))
-        if known.ended:
-            return known
-        writer = await self._writer()
-        if not known.pending and _is_said(writer, subject, known):
-            return known
-
-        async def work(tx: Transaction) -> _Known:
-            await catch_up(tx, writer, subject, self._now())
-            return await _read(tx, subject)
-
-        return await self._database.transaction(work)
+        while True:
+            known = await self._database.read(lambda tx: _read(tx, subject))
+            writer = await self._writer()
+            if known.ended or _is_said(writer, subject, known):
+                return known
+            last = known.entries[-1] if known.entries else None
+            prepared = prepare(writer, Outlook(subject, last, known.changes, known.facts), self._now())
+            if not prepared:
+                return known
+            if await self._database.transaction(partial(write, prepared=prepared)):
+                return _Known([*known.entries, *prepared.entries], known.facts, ())
 
     async def _writer(self) -> HistoryWriter:
         return HistoryWriter(self._describer, UpdateKeys(await self._sealed.get("webvh")))
@@ -180,12 +154,12 @@ async def _read(tx: Transaction, subject: Subject) -> _Known:
     if facts is None:
         raise NotFoundError("there is no such account or agent")
     entries = [parse_entry(line) for line in await store.history_lines(tx, subject)]
-    return _Known(entries, facts, bool(await store.changes_of(tx, subject)))
+    return _Known(entries, facts, await store.changes_of(tx, subject))
 
 
 def _is_said(writer: HistoryWriter, subject: Subject, known: _Known) -> bool:
-    """Whether the history ends with what is so now."""
-    if not known.entries or known.facts.state is State.REVOKED:
+    """Whether the history says everything, and ends with what is so now."""
+    if known.changes or not known.entries or known.facts.state is State.REVOKED:
         return False
     return writer.document(subject, known.facts, known.entries[-1]) == known.entries[-1].state
 

@@ -53,6 +53,14 @@ async def last_entry(tx: Transaction, subject: Subject) -> LogEntry | None:
     return None if row is None else parse_entry(row["entry"])
 
 
+async def last_version(tx: Transaction, subject: Subject) -> int:
+    """The number of a history's last version; 0 when it has not begun."""
+    row = await tx.fetch_row(
+        "SELECT coalesce(max(version), 0) AS version FROM did_log WHERE subject = $1", str(subject)
+    )
+    return 0 if row is None else int(row["version"])
+
+
 async def history_lines(tx: Transaction, subject: Subject) -> list[str]:
     """The entries of a history, oldest first."""
     rows = await tx.fetch("SELECT entry FROM did_log WHERE subject = $1 ORDER BY version", str(subject))

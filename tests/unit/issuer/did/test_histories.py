@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from issuer.did.catching_up import BATCH
+from issuer.did.background import BATCH
 from issuer.did.model import as_did_web, parse_subject
 from issuer.did.service import DeactivatedError
 from issuer.registry.state import State
