@@ -37,6 +37,8 @@ _REFUSED_RETRY_SECONDS: Final = 5.0
 _SAFETY_SECONDS: Final = 40.0
 _SAY_SECONDS: Final = 1.0
 _HEARTBEATS: Final = 2.5
+_SILENT_SHARE: Final = 0.4
+"""The share of the staleness bound for which the stream may be silent before the lists are polled."""
 _MAX_MISHEARD: Final = 16
 
 
@@ -235,7 +237,7 @@ class Follower:
     def _patience(self) -> float:
         """For how long the stream may be silent before the lists are polled."""
         heartbeat = 1.0 if self._registration is None else self._registration.heartbeat_seconds
-        return min(_HEARTBEATS * heartbeat, self._times.max_staleness / 3)
+        return min(_HEARTBEATS * heartbeat, self._times.max_staleness * _SILENT_SHARE)
 
     def _reading_due(self) -> float:
         if self._reader.behind:

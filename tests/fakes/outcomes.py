@@ -24,3 +24,11 @@ def wait_for(verifier, token, expected, seconds=5.0):
         assert time.monotonic() < started + seconds, f"still {outcome}"
         time.sleep(0.005)
     return time.monotonic() - started
+
+
+def wait_until(holds, seconds=5.0):
+    """Wait until `holds()` is true."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it did not come to hold"
+        time.sleep(0.005)
