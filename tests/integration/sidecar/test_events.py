@@ -138,6 +138,63 @@ def test_a_sidecar_that_is_stopped_drops_everything(issuer: IssuerProcess, sidec
         assert _end_of(_bundles(channel)) is grpc.StatusCode.UNAVAILABLE
 
 
+def test_a_sub_agents_tokens_end_with_its_own_status_and_with_its_parents(
+    issuer: IssuerProcess, sidecar: SidecarProcess, agent: str
+) -> None:
+    """Revoking the sub-agent leaves its parent; suspending the parent leaves nothing."""
+    with sidecar.http() as http:
+        body = {"audience": AUDIENCE, "agent": agent}
+        for name in ("reader", "writer"):
+            assert http.post("/v1/delegate", json={**body, "sub_agent": name}).status_code == 200
+        assert cached(sidecar) == 3  # the parent's own token for the token endpoint is one
+        issuer.post("/revoke", what=f"{agent}/sub/reader", reason="done")
+        within(AT_ONCE_SECONDS, lambda: cached(sidecar) == 2)
+        refused = http.post("/v1/delegate", json={**body, "sub_agent": "reader"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "agent_not_active")
+        issuer.post("/suspend", what=agent, reason="looked at")
+        within(AT_ONCE_SECONDS, lambda: cached(sidecar) == 0)
+
+
+def test_a_wider_scope_than_the_parents_is_refused_by_name(sidecar: SidecarProcess, agent: str) -> None:
+    """With the issuer's code, and what was too wide."""
+    with sidecar.http() as http:
+        body = {"audience": AUDIENCE, "agent": agent, "sub_agent": "reader", "task": "task-1"}
+        read = [{"type": "agent_spend", "version": 1, "actions": ["read"]}]
+        wider = [{"type": "agent_spend", "version": 1, "actions": ["read", "write"]}]
+        assert http.post("/v1/delegate", json={**body, "authorization_details": read}).status_code == 200
+        refused = http.post("/v1/delegate", json={**body, "authorization_details": wider})
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope_too_wide")
+    assert "write" in refused.json()["detail"]
+
+
+def test_a_completed_task_takes_what_was_delegated_with_it(
+    issuer: IssuerProcess, sidecar: SidecarProcess, agent: str
+) -> None:
+    """The issuer counts the grants that ended; none of the task's is left active, and the standing token is still there."""
+    with sidecar.http() as http:
+        fetch(sidecar, agent)
+        fetch(sidecar, agent, task="task-1")
+        body = {"audience": AUDIENCE, "agent": agent, "sub_agent": "reader/sub/pages", "task": "task-1"}
+        assert http.post("/v1/delegate", json=body).status_code == 200
+        answer = http.post("/v1/tasks/complete", json={"task": "task-1", "agent": agent})
+        assert answer.json() == {"grants": 3}
+        within(AT_ONCE_SECONDS, lambda: cached(sidecar) == 1)
+        assert http.post("/v1/tasks/complete", json={"task": "task-1", "agent": agent}).json() == {"grants": 0}
+
+
+def test_an_evicted_sidecar_joins_anew(issuer: IssuerProcess, sidecar: SidecarProcess, agent: str) -> None:
+    """Until then it serves nobody; with a new join token it is what it was."""
+    name = sidecar.ready["sidecar"]
+    fetch(sidecar, agent)
+    issuer.post(f"/sidecars/{name}/evict", reason="lost its disk")
+    refused = fetch(sidecar, agent, "https://new.example.com")
+    assert refused.status_code == 503, refused.text
+    assert cached(sidecar) == 0
+    sidecar.stop()
+    sidecar.start(issuer.post("/join-tokens", sidecar=name)["token"], ["--status-poll-seconds", "5"])
+    assert fetch(sidecar, agent).status_code == 200
+
+
 def _bundles(channel: grpc.Channel) -> Any:
     stub = workload_pb2_grpc.SpiffeWorkloadAPIStub(channel)
     return stub.FetchJWTBundles(workload_pb2.JWTBundlesRequest(), metadata=[("workload.spiffe.io", "true")])
