@@ -157,7 +157,6 @@ def decide_delegation(request: IssuanceRequest, delegation: Delegation, held: De
             encoded(ceiling.narrow(request.scope)),
             parent.funding,
             delegated=True,
-            person=held.person_digest,
         )
         _require_place(agent, held)
         return Opening(request, agent, parent, planned, _links(held, parent))

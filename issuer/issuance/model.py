@@ -279,7 +279,7 @@ class PlannedGrant(Struct, frozen=True):
         scope: its spend scope, encoded.
         funding: `jit` or `standing`.
         delegated: whether it is a sub-agent's, delegated from its parent's; a sub-agent that is not there is made with it.
-        person: the digest of the person on whose behalf it is, or None.
+        person: the digest of the person on whose behalf it is, unless the grant that it is opened under says so.
     """
 
     task: str | None

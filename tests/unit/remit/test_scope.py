@@ -10,6 +10,7 @@ from remit.amounts import Amount
 from remit.errors import InvalidInputError, ScopeRefusedError
 from remit.limits import Interval, SpendLimit
 from remit.scope import SpendScope
+from tests.fakes.scopes import CALLS, SCOPES, permits
 
 MESSAGES = "https://api.example.com/v1/messages"
 WIRE = {
@@ -225,41 +226,6 @@ def test_subset_inherits_nothing() -> None:
     assert parent.is_subset_of(SpendScope())
 
 
-LOCATIONS = [
-    "https://a.example/",
-    "https://a.example/v1/",
-    "https://a.example/v1/x",
-    "http://b.example/?q=/",
-    "https://a.example/v1",
-]
-AMOUNTS = st.builds(Amount, st.integers(0, 120), st.sampled_from(["USD", "requests"]), st.sampled_from([0, 1, 2]))
-LIMITS = st.builds(SpendLimit, AMOUNTS, st.sampled_from([Interval.DAILY, Interval.TOTAL]))
-NAMES = st.none() | st.lists(st.sampled_from("abc"), max_size=3).map(tuple)
-SCOPES = st.builds(
-    SpendScope,
-    locations=st.none() | st.lists(st.sampled_from(LOCATIONS), max_size=3).map(tuple),
-    actions=NAMES,
-    models=NAMES,
-    spend_limits=st.none() | st.lists(LIMITS, max_size=4).map(tuple),
-)
-CALLS = st.fixed_dictionaries(
-    {
-        "location": st.none() | st.sampled_from([*LOCATIONS, "https://a.example/v2"]),
-        "action": st.none() | st.sampled_from("abcd"),
-        "model": st.none() | st.sampled_from("abcd"),
-        "amount": st.none() | AMOUNTS,
-    }
-)
-
-
-def _permits(scope: SpendScope, call: dict[str, object]) -> bool:
-    try:
-        scope.permits(**call)
-    except ScopeRefusedError:
-        return False
-    return True
-
-
 @given(parent=SCOPES, requested=SCOPES, call=CALLS)
 def test_narrowing_never_widens(parent: SpendScope, requested: SpendScope, call: dict[str, object]) -> None:
     """What a narrowed scope permits, its parent permits and the request asked for."""
@@ -268,16 +234,16 @@ def test_narrowing_never_widens(parent: SpendScope, requested: SpendScope, call:
     except ScopeRefusedError:
         return
     assert narrowed.is_subset_of(parent)
-    if _permits(narrowed, call):
-        assert _permits(parent, call)
-        assert _permits(requested, call)
+    if permits(narrowed, call):
+        assert permits(parent, call)
+        assert permits(requested, call)
 
 
 @given(child=SCOPES, parent=SCOPES, call=CALLS)
 def test_subset_implies_permitted(child: SpendScope, parent: SpendScope, call: dict[str, object]) -> None:
     """A subset permits no call that its parent refuses."""
-    if child.is_subset_of(parent) and _permits(child, call):
-        assert _permits(parent, call)
+    if child.is_subset_of(parent) and permits(child, call):
+        assert permits(parent, call)
 
 
 @given(scope=SCOPES)
