@@ -3,12 +3,14 @@
 import pytest
 
 from issuer.audit.model import AuditQuery, Outcome
-from issuer.authority.model import Stop, Verb
+from issuer.authority.model import Completion, Stop, Verb
 from issuer.errors import AuthorityChangedError
 from issuer.issuance import Caller
+from issuer.keys import Purpose
 from issuer.registry.model import Page
 from issuer.registry.requests import NewEntry
 from remit.errors import RemitError
+from remit.jose import parse_unverified
 from tests.fakes.authority import authority_over
 from tests.fakes.interposing import Interposing, nothing
 from tests.fakes.issuing import NOW, OPERATOR, open_core, request
@@ -94,6 +96,29 @@ async def test_a_task_revoked_between_its_opening_and_the_record(core):
     core.database.before = [nothing, stopping(core, Verb.REVOKE, "task:task-81")]
     assert (await issue(core, task="task-81")).code == "no_grant"
     assert await allowed(core) == []
+
+
+async def test_a_task_that_is_completed_meanwhile_gives_no_token(core):
+    """Its end is final, also for whoever asked before."""
+    assert not isinstance(await issue(core, task="task-81"), RemitError)
+    authority = authority_over(core.registry._database, core.clock.ms)
+    core.database.before = [lambda: authority.complete(core.change, Completion("task-81"))]
+    assert (await issue(core, task="task-81")).code == "no_grant"
+    assert len(await allowed(core)) == 1
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+async def test_a_key_that_is_tainted_meanwhile_signs_nothing_that_leaves(core, prepared):
+    """What it signed is void; there is no outage: the same request gets a token by the successor."""
+    tainted = core.keys.signer(Purpose.TOKEN, now=NOW).key.kid
+    if prepared:
+        await core.keys.rotate(core.change, Purpose.TOKEN)
+    authority = authority_over(core.registry._database, core.clock.ms, keys=core.keys)
+    core.database.before = [lambda: authority.stop(core.change, Verb.REVOKE, Stop(f"key:{tainted}", "test"))]
+    (credential,) = await issue(core)
+    successor = core.keys.signer(Purpose.TOKEN, now=NOW).key.kid
+    assert parse_unverified(credential.token).unverified_header()["kid"] == successor != tainted
+    assert [record.detail["kid"] for record in await allowed(core)] == [successor]
 
 
 async def test_a_change_that_leaves_authority_whole_only_delays(core):
