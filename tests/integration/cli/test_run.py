@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,13 @@ def sidecar(tmp_path: Path) -> Iterator[FakeServer]:
         yield fake
 
 
-def _run(folder: Path, *command: str, **more) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(_line(folder, *command), capture_output=True, text=True, timeout=30, check=False, **more)
+def _run(folder: Path, *command: str, options: Sequence[str] = (), **more) -> subprocess.CompletedProcess[str]:
+    line = _line(folder, *command, options=options)
+    return subprocess.run(line, capture_output=True, text=True, timeout=30, check=False, **more)
 
 
-def _line(folder: Path, *command: str) -> list[str]:
-    words = ["run", "--agent", "acme/planner", "--socket-dir", str(folder), "--", *command]
+def _line(folder: Path, *command: str, options: Sequence[str] = ()) -> list[str]:
+    words = ["run", "--agent", "acme/planner", "--socket-dir", str(folder), *options, "--", *command]
     return [sys.executable, "-m", "cli.main", *words]
 
 
@@ -49,6 +50,43 @@ def test_the_program_runs_registered_and_reported(tmp_path: Path, sidecar: FakeS
     }
     assert said[1:] == [f"unix://{tmp_path}/workload.sock", "--verbose"]
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("completed", ""),
+        ("shared", ""),
+        ("pending", "remit: task t-1 is not known to be complete: the issuer does not answer"),
+        ("refused", "remit: task t-1 is not completed: the program was not the agent"),
+    ],
+)
+def test_a_task_is_told_and_its_end_is_asked_for(tmp_path: Path, state: str, said: str):
+    """The launch carries the task; when the program has ended, an end that is not confirmed is said. Its exit code stays."""
+
+    def answer(request: Request) -> Answer:
+        return Answer(200, {"state": state} if request.target.endswith("/task?wait_seconds=5") else _ID)
+
+    with serve_fake(answer, tmp_path / "remit.sock") as fake:
+        ended = _run(tmp_path, "sh", "-c", "sleep 0.2; exit 7", options=["--task", "t-1", "--task-ttl", "60"])
+
+    register, _, asked = fake.requests
+    assert (register.json()["task"], register.json()["task_ttl_seconds"]) == ("t-1", 60)
+    assert asked.target == "/v1/launches/launch-1/task?wait_seconds=5"
+    assert ended.stderr.startswith(said)
+    assert bool(ended.stderr) == bool(said)
+    assert ended.returncode == 7
+
+
+def test_the_life_of_a_task_needs_a_task(tmp_path: Path):
+    """A mistake on the command line is said before anything runs."""
+    ended = _run(tmp_path, "touch", str(tmp_path / "ran"), options=["--task-ttl", "60"])
+
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "error: --task-ttl without a task\nhint: name the task with --task\n",
+    )
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
