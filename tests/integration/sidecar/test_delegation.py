@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
 from remit.jose import parse_unverified
 from tests.fakes.sidecar_issuer import FakeIssuer
@@ -94,3 +95,31 @@ def test_a_persons_token_passes_through_and_leaves_no_trace(sidecar: SidecarProc
     with sidecar.http() as http:
         assert http.post("/v1/token", json={**body, "audience": "other"}).status_code == 503
     assert "secret" not in sidecar.output()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/delegate", '{"audience":"a"}'),
+        ("/v1/delegate", '{"audience":"a","sub_agent":5}'),
+        ("/v1/delegate", '{"audience":"a","sub_agent":""}'),
+        ("/v1/delegate", '{"audience":"","sub_agent":"reader"}'),
+        ("/v1/delegate", '{"audience":"a","sub_agent":"reader","ttl_seconds":0}'),
+        ("/v1/delegate", '{"audience":"a","sub_agent":"reader","ttl_seconds":1e99}'),
+        ("/v1/delegate", '{"audience":"a","sub_agent":"reader","more":1}'),
+        ("/v1/token", '{"audience":"a","sub_agent":"reader"}'),
+        ("/v1/token", '{"audience":"a","task_ttl_seconds":-1}'),
+        ("/v1/token", '{"audience":"a","on_behalf_of":["secret"]}'),
+        ("/v1/token", '{"audience":"a","on_behalf_of":"\\ud800secret"}'),
+        ("/v1/token", '{"audience":"a","on_behalf_of":"' + "secret" * 4096 + '"}'),
+        ("/v1/tasks/complete", '{"task":""}'),
+        ("/v1/tasks/complete", '{"task":"t","more":1}'),
+        ("/v1/tasks/complete", '{"agent":"acme/planner"}'),
+    ],
+)
+def test_bodies_that_are_not_what_they_should_be(served: SidecarProcess, path: str, body: str) -> None:
+    """They are refused as the caller's mistake, without repeating any of it."""
+    with served.http() as http:
+        answer = http.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    assert "secret" not in answer.text
