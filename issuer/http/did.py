@@ -97,7 +97,9 @@ def _wanted(accept: str) -> str:
             for ours in (DID_RESOLUTION, *_DOCUMENTS):
                 if wanted in (ours, "*/*", "application/*"):
                     return ours
-    raise ResolutionRefusedError("representationNotSupported", f"there are {DID_RESOLUTION} and {', '.join(_DOCUMENTS)}")
+    raise ResolutionRefusedError(
+        "representationNotSupported", f"there are {DID_RESOLUTION} and {', '.join(_DOCUMENTS)}"
+    )
 
 
 def _range(part: str) -> tuple[str, float]:
