@@ -39,9 +39,10 @@ def agent() -> str:
 def sidecar(issuer: IssuerProcess, agent: str) -> Iterator[SidecarProcess]:
     """A sidecar that polls as seldom as it can be told to; below it the uid of this test is the agent."""
     name = agent.replace("/", "-")
-    process = SidecarProcess(issuer.url)
-    process.start(issuer.post("/join-tokens", sidecar=name)["token"], ["--status-poll-seconds", "5"])
+    token = issuer.post("/join-tokens", sidecar=name)["token"]
     issuer.register(agent, f"unix:uid:{os.getuid()}", sidecar=name)
+    process = SidecarProcess(issuer.url)
+    process.start(token, ["--status-poll-seconds", "5"])
     yield process
     process.stop()
     shutil.rmtree(process.folder)
