@@ -1,6 +1,7 @@
 """An issuer under attack: who may ask it, what it keeps, and what a refusal must look like."""
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -57,6 +58,11 @@ POSTS = [operation for operation in OPERATIONS if operation.method == "POST"]
 JSON_POSTS = [operation for operation in POSTS if not operation.form]
 
 
+def path_of(operation: Operation) -> str:
+    """A path of the route, with `x` for everything that varies."""
+    return re.sub(r"\{\w+\}", "x", operation.path)
+
+
 class Ground:
     """A running issuer with a registry, and callers of every kind."""
 
@@ -101,7 +107,7 @@ class Ground:
         headers: Any = (),
     ) -> Answer:
         """One request by somebody who is admitted."""
-        path = path or operation.path
+        path = path or path_of(operation)
         content = [("Content-Type", media_type)] if media_type and operation.method == "POST" else []
         credentials = self.credentials(operation, path.partition("?")[0], body)
         return self.wire.send(operation.method, path, [*credentials, *content, *headers], body)

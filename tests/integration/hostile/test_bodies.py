@@ -5,7 +5,7 @@ import json
 import pytest
 
 from issuer.http.openapi.document import document
-from tests.fakes.ground import FORM, JSON, JSON_POSTS, POSTS, SECRET, VALID, check_refusal
+from tests.fakes.ground import FORM, JSON, JSON_POSTS, POSTS, SECRET, VALID, check_refusal, path_of
 
 LIMIT = 1 << 20
 DEEP = 10_000
@@ -144,8 +144,8 @@ def test_a_body_that_is_too_long_is_refused(ground, operation):
     body = b" " * (limit + 1)
     with ground.unchanged():
         check_refusal(ground.ask(operation, body, media_type=media_type), operation, code="body_too_large")
-        credentials = ground.credentials(operation, operation.path, body)
-        lines = [f"POST {operation.path} HTTP/1.1", "Host: x", "Connection: close", "Transfer-Encoding: chunked"]
+        credentials = ground.credentials(operation, path_of(operation), body)
+        lines = [f"POST {path_of(operation)} HTTP/1.1", "Host: x", "Connection: close", "Transfer-Encoding: chunked"]
         lines += [f"{name}: {value}" for name, value in [*credentials, ("Content-Type", media_type)]]
         head = "\r\n".join([*lines, "", ""]).encode()
         check_refusal(
