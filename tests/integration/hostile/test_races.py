@@ -11,6 +11,7 @@ from issuer.registry.roles import Role
 from remit.bundle import parse_jwks
 from remit.jose import parse_unverified
 from remit.statuslist import StatusListToken
+from tests.fakes.exchanging import Exchange, parents_token
 from tests.fakes.ground import Ground
 from tests.fakes.issuer_process import IssuerProcess, SidecarClient, wanted
 
@@ -73,6 +74,23 @@ def test_one_idempotency_key_makes_one_change(ground: Ground):
     answers = at_once(lambda _: ground.issuer.operator.post("/accounts", json=body, headers=headers))
     assert {(answer.status_code, answer.text) for answer in answers} == {(201, answers[0].text)}
     assert ground.audit_text().count("'account.create', 'allowed', 'operator:admin', 'once'") == 1
+
+
+def test_one_sub_agent_is_made_by_whoever_delegates_first(ground: Ground):
+    """Fifty first delegations at once: all are served, with one agent, one grant and one place in the status list."""
+    uid = next(UIDS)
+    ground.issuer.register("delegator/runner", f"unix:uid:{uid}", sidecar="edge-1")
+    token = parents_token(ground.sidecar, uid, agent="delegator/runner")
+    exchanges = [Exchange.of(ground.sidecar) for _ in range(MANY)]
+    for exchange in exchanges:
+        exchange.nonce = ground.sidecar.nonce
+    answers = at_once(lambda number: exchanges[number].delegate(token, "delegator/runner/sub/first"))
+    assert {answer.status_code for answer in answers} == {200}
+    said = [parse_unverified(answer.json()["access_token"]).unverified_payload() for answer in answers]
+    assert len({claims["jti"] for claims in said}) == MANY
+    assert len({claims["status"]["status_list"]["idx"] for claims in said}) == 1
+    listed = ground.issuer.operator.get("/grants", params={"agent": "delegator/runner/sub/first"}).json()["items"]
+    assert len(listed) == 1
 
 
 def statuses(issuer: IssuerProcess, tokens):
