@@ -139,6 +139,7 @@ class Registration:
         if status in _REFUSED:
             self.active, self._path = False, ""
             retry_after = spread(_REFUSED_SECONDS)
+            self.failed(self._refusal())
         elif status == _UNKNOWN:
             self.active = False
         self._pace.failed(now, at_least=min(retry_after, _REFUSED_SECONDS))
@@ -149,6 +150,10 @@ class Registration:
             _LOG.warning("revocations at %s may not wait for this verifier: %s", self._issuer, error)
         self._failure = error.detail
 
+    def _refusal(self) -> ConfigurationError:
+        hint = "check the credential, or make a new one with remit provider"
+        return ConfigurationError(f"{self._issuer} refuses the provider credential", hint=hint)
+
     def _say(self, method: str, suffix: str, body: object, seconds: float, now: float) -> bytes:
         headers = {"Content-Type": "application/json", **self._credential.headers()}
         request = Request(method, self._path + suffix, headers, None if body is None else msgspec.json.encode(body))
@@ -158,8 +163,7 @@ class Registration:
             self.rejected(error.status, now, error.retry_after)
             if error.status not in _REFUSED:
                 raise
-            hint = "check the credential, or make a new one with remit provider"
-            raise ConfigurationError(f"{self._issuer} refuses the provider credential", hint=hint) from None
+            raise self._refusal() from None
         except UnavailableError:
             self._pace.failed(now)
             raise
