@@ -90,6 +90,5 @@ def _basic(encoded: str) -> tuple[str, str]:
 
 def _active(claims: AgentClaims) -> dict[str, object]:
     """What a token says, in the members that RFC 7662 section 2.2 and the token have in common, and the token's own."""
-    said = msgspec.to_builtins(claims)
-    bound = not isinstance(claims.cnf, msgspec.UnsetType)
-    return {"active": True, "token_type": "DPoP" if bound else "Bearer", **said}
+    said = msgspec.json.decode(msgspec.json.encode(claims), type=dict[str, object])
+    return {"active": True, "token_type": "DPoP" if "cnf" in said else "Bearer", **said}
