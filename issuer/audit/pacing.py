@@ -53,7 +53,7 @@ class Paces:
 
         Args:
             code: the refusal's stable code, one of a fixed set.
-            source: where it comes from, one of a fixed set too.
+            source: where it comes from, one of a set that callers cannot enlarge.
             at_ms: milliseconds since the epoch.
         """
         if self._paces.setdefault((code, source), Pace()).admits(at_ms):

@@ -12,6 +12,9 @@ from issuer.storage import Database
 ANONYMOUS: Final = "anonymous"
 """The actor of a request that nobody known made."""
 
+PROVIDER: Final = "provider:"
+"""How the actor of a provider's request begins."""
+
 _refusals = Counter("remit_refusals_total", "Requests and evidence that were refused, by code", ["code"])
 
 
@@ -19,9 +22,9 @@ class AuditLog:
     """The audit log of one issuer.
 
     Every refusal is recorded. Only those of anonymous callers are bounded, because anybody on the network can cause
-    them and the log never shrinks: for each code a burst of 100, then 6 a minute (some 3 MB a day at worst). What is
-    beyond that is counted in `remit_refusals_unrecorded_total`. A refusal of a known caller is always recorded. Issuance
-    bounds those of workloads without a sidecar in the same way.
+    them and the log never shrinks: for each code a burst of 100, then 6 a minute (some 3 MB a day at worst). So are those of
+    each provider, whose programs are not ours. What is beyond that is counted in `remit_refusals_unrecorded_total`. A refusal
+    of any other known caller is always recorded. Issuance bounds those of workloads without a sidecar in the same way.
     """
 
     def __init__(self, database: Database) -> None:
@@ -38,9 +41,10 @@ class AuditLog:
 
         Args:
             code: the refusal's stable code, one of a fixed set.
-            record: what was refused; an `actor` of `anonymous` makes it subject to the bound above.
+            record: what was refused; its `actor` decides whether the bound above holds.
         """
         _refusals.labels(code).inc()
-        if record.actor == ANONYMOUS and not self._paces.admits(code, ANONYMOUS, record.at_ms):
+        bounded = record.actor == ANONYMOUS or record.actor.startswith(PROVIDER)
+        if bounded and not self._paces.admits(code, record.actor, record.at_ms):
             return
         await self._database.transaction(lambda tx: store.append(tx, record))

@@ -86,7 +86,7 @@ class Authority:
             NotAllowedError: see `require_may_stop` and `taint`.
         """
         possible = meanings(request.what, self._vocabulary)
-        if possible[0].kind is Kind.KEY:
+        if possible and possible[0].kind is Kind.KEY:
             return self._told(await taint(self._keys, change, verb, request, possible[0].name))
 
         async def work(tx: Transaction) -> Stopped:

@@ -1,6 +1,6 @@
 """What surrounds every request: whatever goes wrong becomes a problem document, and a refusal leaves an audit record.
 
-Refusals under `/v1/` and of `/metrics` are recorded, whoever asked, but not the request for a nonce, which is a step of the
+Refusals under `/v1/`, of `/metrics` and of verifiers are recorded, whoever asked, but not the request for a nonce, which is a step of the
 protocol and refuses nothing (RFC 9449, section 8); those of callers nobody knows only at a bounded rate
 (`issuer.audit.service.AuditLog`), so that a flood of them cannot fill the disk.
 """
@@ -19,6 +19,8 @@ from issuer.storage import StorageError
 from remit.errors import RemitError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_RECORDED: Final = ("/v1/", "/metrics", "/status/verifiers")
 
 _log = structlog.get_logger(__name__)
 
@@ -82,7 +84,7 @@ def _of_framework(error: web.HTTPException) -> RemitError:
 
 async def _record(audit: AuditLog, request: web.Request, refusal: RemitError, at_ms: int) -> None:
     document = problem(refusal)
-    recorded = REFUSAL_RECORDED in request or not request.path.startswith(("/v1/", "/metrics"))
+    recorded = REFUSAL_RECORDED in request or not request.path.startswith(_RECORDED)
     if recorded or document.status >= 500 or document.code == "use_dpop_nonce":
         return
     principal = request.get(PRINCIPAL, Principal(ANONYMOUS))

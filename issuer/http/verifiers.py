@@ -8,8 +8,6 @@ from issuer.http.providers import ProviderGate
 from issuer.http.requests import decode, read_body
 from issuer.services import Services
 
-_MAX_BODY_BYTES = 4096
-
 
 class VerifierRoutes:
     """The routes of verifiers; a provider's credential opens them."""
@@ -29,13 +27,13 @@ class VerifierRoutes:
     async def register(self, request: web.Request) -> web.Response:
         """Register a verifier, or one again; durable before the answer."""
         provider = await self._gate.admit(request)
-        body = decode(await read_body(request, limit=_MAX_BODY_BYTES), Registration)
+        body = decode(await read_body(request), Registration)
         return answer(await self._enforcement.register(provider, body))
 
     async def acknowledge(self, request: web.Request) -> web.Response:
         """Take note that every thread of a verifier enforces a change."""
         provider = await self._gate.admit(request)
-        body = decode(await read_body(request, limit=_MAX_BODY_BYTES), Acknowledgement)
+        body = decode(await read_body(request), Acknowledgement)
         await self._enforcement.acknowledge(provider, request.match_info["instance"], body.seq)
         return web.Response(status=204)
 

@@ -14,6 +14,7 @@ from issuer.http.openapi.document import OPERATIONS
 from issuer.http.openapi.model import Access, Operation
 from remit.dpop import create_proof
 from tests.fakes.issuer_process import IssuerProcess, SidecarClient
+from tests.fakes.raw_verifier import register_provider
 from tests.fakes.wire import Answer, Wire
 
 SECRET = "remit_op_this-must-not-come-back-from-anywhere"
@@ -21,7 +22,7 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MAY_CHANGE = frozenset({"audit", "idempotency"})
 """Tables that a refusal writes to."""
-WRITTEN_LATER = frozenset({"status_changes", "did_log", "did_changes"})
+WRITTEN_LATER = frozenset({"status_changes", "did_log", "did_changes", "task_uses", "task_uses_read", "verifiers"})
 """Tables in which the issuer, by itself, goes on writing what became of an earlier change."""
 
 VALID: Mapping[str, dict[str, Any]] = {
@@ -37,6 +38,8 @@ VALID: Mapping[str, dict[str, Any]] = {
     "/v1/admin/operators": {"name": "new", "role": "viewer"},
     "/v1/admin/providers": {"name": "new", "audiences": ["https://api.example.com"]},
     "/v1/admin/providers/{name}/credential": {},
+    "/status/verifiers": {"instance": "hostile-instance", "name": "hostile", "bound_ms": 15_000},
+    "/status/verifiers/{instance}/acks": {"seq": 0},
     "/v1/admin/resolve": {"what": "acme"},
     "/v1/admin/suspend": {"what": "acme", "reason": "r"},
     "/v1/admin/resume": {"what": "acme", "reason": "r"},
@@ -74,6 +77,7 @@ class Ground:
         self.sidecar: SidecarClient = issuer.joined("edge-1")
         self.sidecar.post("/v1/attest/workload", VALID["/v1/attest/workload"])  # it knows the nonce now
         self.admin = json.loads((issuer.folder / "operator.json").read_text())["token"]
+        self.provider = register_provider(issuer)
         self.database = issuer.folder / "remit.db"
 
     def operator(self, name: str, role: str, account: str | None = None) -> str:
@@ -87,6 +91,8 @@ class Ground:
             return []
         if operation.access is Access.OPERATOR:
             return [("Authorization", f"Bearer {self.admin}")]
+        if operation.access is Access.PROVIDER:
+            return [("Authorization", f"Bearer {self.provider}")]
         session = self.sidecar.session if operation.access in (Access.SESSION, Access.EVIDENCE) else None
         proof = ("DPoP", self.proof(path, body, session))
         return [proof, ("Authorization", f"DPoP {session}")] if session else [proof]

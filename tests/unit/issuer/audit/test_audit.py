@@ -69,3 +69,14 @@ def test_a_pace_admits_a_burst_and_then_one_for_each_interval():
     assert pace.admits(INTERVAL_MS)
     assert not pace.admits(0)
     assert sum(pace.admits(10**12) for _ in range(2 * BURST)) == BURST
+
+
+async def test_each_provider_has_a_pace_of_its_own(database):
+    """What one of them causes neither fills the log nor keeps the refusals of another out; operators are not bounded."""
+    log = AuditLog(database)
+    for actor, recorded in (("provider:shop", BURST), ("provider:other", BURST), ("operator:ana", BURST + 5)):
+        refused = AuditRecord(at_ms=0, kind="request", outcome=Outcome.REFUSED, actor=actor)
+        before = len(await log.query(AuditQuery(limit=1000)))
+        for _ in range(BURST + 5):
+            await log.record_refusal("unknown_verifier", refused)
+        assert len(await log.query(AuditQuery(limit=1000))) - before == recorded
