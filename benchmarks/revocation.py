@@ -4,22 +4,18 @@ The issuer is the real one on a SQLite file; 200 registered verifiers, each with
 processes. A verifier counts from the moment at which a check of the revoked status is refused, not from when an event arrived.
 """
 
-import json
-import os
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from benchmarks.harness.figures import Figure, Settings
 from tests.fakes.issuer_process import AUDIENCE, IssuerProcess, initialize, running
+from tests.fakes.many_verifiers import VerifierProcess
 
 _VERIFIERS = 200
 _PROCESSES = 2
@@ -34,10 +30,11 @@ def run(settings: Settings) -> Iterator[Figure]:
         grants = _grants(issuer, revocations)
         credential = issuer.post("/providers", name="bench", audiences=[AUDIENCE])["credential"]
         with ExitStack() as stack:
-            workers = [stack.enter_context(_Worker(issuer.url, credential)) for _ in range(_PROCESSES)]
-            for worker in workers:
-                worker.says("ready")
-            times = [_revoke(issuer, workers, grant) for grant in grants]
+            share = _VERIFIERS // _PROCESSES
+            processes = [stack.enter_context(VerifierProcess(issuer.url, credential, share)) for _ in range(_PROCESSES)]
+            for process in processes:
+                process.ready()
+            times = [_revoke(issuer, processes, grant) for grant in grants]
     low, median, high = statistics.quantiles(times, n=4)
     slowest = statistics.quantiles(times, n=100)[98]
     detail = f"median {median:.0f} ms; {_VERIFIERS} loopback round trips take {_round_trips():.0f} ms"
@@ -55,39 +52,6 @@ def run(settings: Settings) -> Iterator[Figure]:
     )
 
 
-class _Worker:
-    """A process with its share of the verifiers."""
-
-    def __init__(self, issuer: str, credential: str) -> None:
-        command = [sys.executable, "-m", "benchmarks._verifiers", issuer, str(_VERIFIERS // _PROCESSES)]
-        environment = {**os.environ, "REMIT_PROVIDER_CREDENTIAL": credential}
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate()
-
-    def ask(self, words: str) -> None:
-        """Send a line."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(words + "\n")
-        self._process.stdin.flush()
-
-    def answer(self) -> str:
-        """Read a line."""
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def says(self, words: str) -> None:
-        """Read a line, which must be `words`."""
-        if (said := self.answer()) != words:
-            raise RuntimeError(f"a verifier process said {said!r}, not {words!r}")
-
-
 def _grants(issuer: IssuerProcess, count: int) -> list[tuple[str, str]]:
     """Grants for as many tasks: their ids, and where their status is."""
     issuer.register("acme/planner", "unix:uid:1000")
@@ -95,18 +59,15 @@ def _grants(issuer: IssuerProcess, count: int) -> list[tuple[str, str]]:
     return [(each["id"], f"{issuer.url}/statuslists/{each['status_list']} {each['status_index']}") for each in grants]
 
 
-def _revoke(issuer: IssuerProcess, workers: Sequence[_Worker], grant: tuple[str, str]) -> float:
+def _revoke(issuer: IssuerProcess, processes: Sequence[VerifierProcess], grant: tuple[str, str]) -> float:
     """Revoke one grant; the milliseconds until the last verifier refuses."""
     name, status = grant
-    for worker in workers:
-        worker.ask(status)
-    for worker in workers:
-        worker.says("waiting")
+    for process in processes:
+        process.refused_at(status)
     time.sleep(_PAUSE_SECONDS)
     began = time.time_ns()
     issuer.post("/revoke", what=f"grant:{name}", reason="benchmark")
-    times = [moment for worker in workers for moment in json.loads(worker.answer())]
-    return (max(times) - began) / 1e6
+    return (max(moment for process in processes for moment in process.moments()) - began) / 1e6
 
 
 def _round_trips() -> float:
