@@ -138,14 +138,15 @@ def _token_refused(error: IssuerRefusedError) -> ConfigurationError:
     return ConfigurationError(
         f"the join token was refused: {error.detail}",
         code=error.code,
-        hint="a join token works once and for ten minutes: make one with `remit join-token create`",
+        hint=error.hint or "a join token works once and for ten minutes: make one with `remit join-token create NAME`",
     )
 
 
 def _not_joined(error: IssuerRefusedError, membership: Membership | None) -> ConfigurationError:
     who = f"sidecar {membership.sidecar!r}" if membership is not None else "this sidecar"
+    name = membership.sidecar if membership is not None else "NAME"
     return ConfigurationError(
         f"the issuer does not accept {who}: {error.detail}",
         code=error.code,
-        hint="give a join token: `remit join-token create --sidecar NAME`",
+        hint=f"if it was evicted, or has never joined, give it a join token: `remit join-token create {name}`",
     )

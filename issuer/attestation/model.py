@@ -107,10 +107,11 @@ def check_join(token: JoinToken | None, jkt: str, now: int) -> SidecarRecord:
     if token is None:
         raise EvidenceRefusedError("the join token is not known here", hint=_ANOTHER)
     if token.used_at is not None:
+        joined = f"a sidecar that has joined opens a session with its key; {_EVICT.format(name=token.sidecar.name)}"
         raise EvidenceRefusedError(
-            "the join token was used before",
+            "the join token was used before, or made before the sidecar was evicted",
             code="evidence_replayed",
-            hint=f"a sidecar that has joined opens a session with its key; {_EVICT.format(name=token.sidecar.name)}",
+            hint=_ANOTHER if token.sidecar.jkt is None else joined,
         )
     if now >= token.expires_at:
         raise EvidenceRefusedError("the join token has expired", code="evidence_expired", hint=_ANOTHER)

@@ -101,6 +101,68 @@ def test_killed_while_revoking(prepared, folder, step):
         assert ("problem" in result) == done
 
 
+CHANGES = {
+    "taint": ("/revoke", {"what": "key:{kid}", "reason": "test"}),
+    "complete": ("/tasks/complete", {"task": "a"}),
+    "evict": ("/sidecars/edge-1/evict", {"reason": "test", "revoke_issued": True}),
+    "ban": ("/sidecars/edge-1/ban", {"reason": "test"}),
+    "suspend": ("/suspend", {"what": "acme", "reason": "test"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "step"),
+    [("taint", step) for step in STEPS]
+    + [(change, step) for change in CHANGES if change != "taint" for step in ("second-statement", "committed")],
+)
+def test_killed_while_changing(prepared, folder, change, step):
+    """Nothing of a change is there before its commit; a signing key is tainted whole or not at all, and never missing."""
+    with running(folder / "remit.toml", program=CRASHING) as issuer:
+        sidecar = connect(prepared, issuer)
+        sidecar.issue(wanted(task="a"))
+        (old,) = kids(issuer)
+        path, body = CHANGES[change]
+        before = contents(folder)
+        (folder / "crash").write_text(f"1 {step}")
+        with pytest.raises(httpx.HTTPError):
+            issuer.post(
+                path, **{name: str(value).format(kid=old) if name == "what" else value for name, value in body.items()}
+            )
+        assert issuer.process.wait(10) == -9
+    done = step == "committed"
+    assert (contents(folder) != before) == done
+    (folder / "crash").unlink()
+    with running(folder / "remit.toml") as issuer:
+        (new,) = kids(issuer)
+        assert (new != old) == (done and change == "taint")
+        assert (folder / "keys" / f"{old}.pem").exists() == (new == old)
+        if not done or change == "taint":
+            (result,) = connect(prepared, issuer).issue(wanted(task="b"))
+            token = result["credentials"][0]["token"]
+            assert parse_unverified(token).unverified_header()["kid"] == new
+        assert issuer.stop() == 0
+
+
+def kids(issuer):
+    """The token keys that are published."""
+    return [key["kid"] for key in issuer.http.get("/keys").json()["keys"]]
+
+
+def contents(folder):
+    """Everything that a change of an operator writes."""
+    tables = (
+        "accounts",
+        "agents",
+        "grants",
+        "sidecars",
+        "sidecar_sessions",
+        "signing_keys",
+        "status_indexes",
+        "status_changes",
+    )
+    return [rows(folder, f"SELECT * FROM {table} ORDER BY 1, 2") for table in (*tables, "status_head")]
+
+
 def test_killed_after_the_answer(prepared, folder):
     """What was answered is durable: no shutdown is needed for it."""
     with running(folder / "remit.toml") as issuer:

@@ -217,5 +217,5 @@ async def register(database: SQLiteDatabase) -> dict[str, tuple[int, int]]:
 
 TestChains = Chains.TestCase
 TestChains.settings = settings(
-    max_examples=30, stateful_step_count=14, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
