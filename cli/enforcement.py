@@ -11,10 +11,11 @@ import msgspec
 import typer
 from rich.console import Console
 
+from cli.exit_codes import ExitCode, exit_code_for
 from cli.issuer_client import ADMIN, IssuerClient
 from cli.output import printable, readable
 from cli.problems import JSONObject
-from remit.errors import RemitError, UnavailableError
+from remit.errors import RemitError
 
 Wait = Annotated[
     float, typer.Option("--wait", min=0, max=3600, help="Seconds to wait until every connected verifier enforces it.")
@@ -83,8 +84,8 @@ def wait_for(issuer: IssuerClient, seq: int, seconds: float) -> Enforcement:
             began = time.monotonic()
             try:
                 found = _ask(issuer, seq, max(0, min(_STEP_SECONDS, math.floor(left))))
-            except UnavailableError:
-                if left <= 0:
+            except RemitError as error:  # it may be starting anew
+                if left <= 0 or exit_code_for(error) is not ExitCode.UNREACHABLE:
                     raise
             else:
                 if not found.silent or left <= 0:
