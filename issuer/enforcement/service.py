@@ -73,6 +73,7 @@ class Enforcement:
         self._providers: dict[str, ProviderRow] = {}
         self._stirred = asyncio.Event()
         self._waiting = 0
+        self._ahead_ms = 0  # by how much the database's clock is ahead of ours, as of the last look
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -105,7 +106,7 @@ class Enforcement:
 
         Raises:
             ConflictError: the instance is another provider's.
-            TooManyVerifiersError: the provider has as many as it may, and all of them are connected.
+            TooManyVerifiersError: the provider has as many as it may.
             UnauthenticatedError: the provider was stopped meanwhile.
         """
         verifier = self._watch.expect(provider.name, request, self._monotonic_ms())
@@ -131,13 +132,13 @@ class Enforcement:
             ConflictError: there is no such change yet.
         """
         verifier = self._watch.find(provider.name, instance)
-        newest, at_ms = await self._database.read(_head_and_clock)
-        if seq > newest:
-            raise ConflictError(f"there is no change {seq} yet", hint="acknowledge what was received")
         if seq > self._watch.head:
             await self._catch_up()
-        verifier.seen, verifier.seen_at_ms = self._monotonic_ms(), at_ms
-        if self._watch.progress(verifier, seq, at_ms):
+        if seq > self._watch.head:
+            raise ConflictError(f"there is no change {seq} yet", hint="acknowledge what was received")
+        verifier.seen = self._monotonic_ms()
+        verifier.seen_at_ms = verifier.seen + self._ahead_ms
+        if self._watch.progress(verifier, seq, verifier.seen_at_ms):
             self._stirred.set()
 
     async def leave(self, provider: Provider, instance: str) -> None:
@@ -223,8 +224,9 @@ class Enforcement:
 
     async def _catch_up(self) -> None:
         """See what was committed, and which providers were stopped."""
-        changes, providers = await self._database.read(lambda tx: _news(tx, self._watch.head))
+        changes, providers, at_ms = await self._database.read(lambda tx: _news(tx, self._watch.head))
         now = self._monotonic_ms()
+        self._ahead_ms = at_ms - now
         for change in changes:
             if self._watch.notice(change, now):
                 observe_commit(change)
@@ -265,8 +267,8 @@ async def _head_and_clock(tx: Transaction) -> tuple[int, int]:
     return await head(tx), await tx.now_ms()
 
 
-async def _news(tx: Transaction, seq: int) -> tuple[list[CommittedChange], dict[str, ProviderRow]]:
-    return await store.changes_after(tx, seq), await store.provider_rows(tx)
+async def _news(tx: Transaction, seq: int) -> tuple[list[CommittedChange], dict[str, ProviderRow], int]:
+    return await store.changes_after(tx, seq), await store.provider_rows(tx), await tx.now_ms()
 
 
 async def _everything(

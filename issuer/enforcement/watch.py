@@ -63,11 +63,11 @@ class Watch:
 
         Raises:
             ConflictError: the instance is another provider's.
-            TooManyVerifiersError: the provider has as many as it may, and all of them are connected.
+            TooManyVerifiersError: the provider has as many as it may.
         """
         verifier = self.verifiers.get(request.instance)
         if verifier is None:
-            self._make_room(provider)
+            self._require_room(provider)
             verifier = Verifier(request.instance, provider, request.name, request.bound_ms, request.on_stale)
             self._enter(verifier)
         elif verifier.provider != provider:
@@ -199,17 +199,13 @@ class Watch:
                 following.missing[verifier.instance] = verifier
                 following.check()
 
-    def _make_room(self, provider: str) -> None:
-        """Drop the verifier of a provider that has been away longest, if it has as many as it may."""
-        own = [one for one in self.verifiers.values() if one.provider == provider]
-        if len(own) < MAX_VERIFIERS:
-            return
-        away = [one for one in own if not one.streams and one.registered_at_ms]
-        if not away:
+    def _require_room(self, provider: str) -> None:
+        """Refuse one more verifier than a provider may have. None makes room before its time: it may still accept."""
+        if sum(one.provider == provider for one in self.verifiers.values()) >= MAX_VERIFIERS:
             raise TooManyVerifiersError(
-                f"{MAX_VERIFIERS} verifiers of this provider are connected", hint="register another provider for more"
+                f"{MAX_VERIFIERS} verifiers of this provider are connected, or were just now",
+                hint="register another provider for more",
             )
-        self.drop(min(away, key=lambda one: one.seen), lapsed=True)
 
     def _trim(self) -> None:
         """Forget the oldest changes whose outcome is on record."""

@@ -1,5 +1,7 @@
 """Providers at the door: who asks, by the credential that an operator gave them."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from issuer.http.bearer import bearer_credential
@@ -11,9 +13,10 @@ from issuer.registry.providers import PREFIX, Providers
 class ProviderGate:
     """Lets providers in."""
 
-    def __init__(self, providers: Providers) -> None:
-        """Know them by `providers`."""
+    def __init__(self, providers: Providers, clock_ms: Callable[[], int]) -> None:
+        """Know them by `providers`; `clock_ms` tells milliseconds since the epoch."""
         self._providers = providers
+        self._clock_ms = clock_ms
 
     async def admit(self, request: web.Request) -> Provider:
         """Return the provider who asks.
@@ -23,8 +26,16 @@ class ProviderGate:
         """
         return await self.admit_secret(request, bearer_credential(request, whose="provider", prefix=PREFIX))
 
+    async def admit_again(self, request: web.Request) -> Provider:
+        """As `admit`, for what a provider that was stopped a second ago may still do; see `Providers.recognise`."""
+        secret = bearer_credential(request, whose="provider", prefix=PREFIX)
+        return _noted(request, await self._providers.recognise(secret, self._clock_ms() // 1000))
+
     async def admit_secret(self, request: web.Request, secret: str) -> Provider:
         """As `admit`, for a credential that came in another way than as a bearer's."""
-        provider = await self._providers.authenticate(secret)
-        request[PRINCIPAL] = Principal(provider.actor)
-        return provider
+        return _noted(request, await self._providers.authenticate(secret))
+
+
+def _noted(request: web.Request, provider: Provider) -> Provider:
+    request[PRINCIPAL] = Principal(provider.actor)
+    return provider

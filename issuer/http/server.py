@@ -29,7 +29,7 @@ def make_app(services: Services) -> web.Application:
     app[BODY_SECONDS] = services.config.http.request_seconds
     operators = OperatorGate(services.registry, services.clock_ms)
     sidecars = SidecarGate(services)
-    providers = ProviderGate(services.providers)
+    providers = ProviderGate(services.providers, services.clock_ms)
     app.add_routes(openapi.routes(services.config.url))
     app.add_routes(discovery.routes(services.config))
     app.add_routes(keys.routes(services, operators))

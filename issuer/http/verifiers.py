@@ -32,7 +32,7 @@ class VerifierRoutes:
 
     async def acknowledge(self, request: web.Request) -> web.Response:
         """Take note that every thread of a verifier enforces a change."""
-        provider = await self._gate.admit(request)
+        provider = await self._gate.admit_again(request)
         body = decode(await read_body(request), Acknowledgement)
         await self._enforcement.acknowledge(provider, request.match_info["instance"], body.seq)
         return web.Response(status=204)
