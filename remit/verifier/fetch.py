@@ -13,15 +13,15 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from remit.errors import ConfigurationError, UnavailableError
+from remit.errors import ConfigurationError, InvalidInputError, UnavailableError
 from remit.reasons import reason_of
 from remit.verifier.addresses import Addresses
+from remit.verifier.answer import Answer
 from remit.verifier.connection import BoundedConnection
 
 MAX_DOCUMENT_BYTES: Final = 512 * 1024
 
-_HEADERS: Final = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", "User-Agent": "remit"}
-_CHUNK: Final = 65536
+_HEADERS: Final = "Accept-Encoding: identity\r\nCache-Control: no-cache\r\nUser-Agent: remit\r\n"
 _DONE: Final = frozenset({http.client.OK, http.client.CREATED, http.client.NO_CONTENT})
 _EXPECTED: Final = {"GET": frozenset({http.client.OK})}
 _MAX_RETRY_AFTER: Final = 3600
@@ -77,8 +77,8 @@ class Request(NamedTuple):
 
     Attributes:
         method: such as `GET`.
-        path: with the query.
-        headers: beyond those that every request has.
+        path: with the query; of a URL that was checked, printable ASCII without spaces.
+        headers: beyond those that every request has; without line ends.
         body: JSON, or None.
     """
 
@@ -97,8 +97,8 @@ class Fetcher:
         self._origin = origin
         self._host = parts.hostname or ""
         self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
-        self._port = parts.port or (443 if self._tls else 80)
-        self._addresses = Addresses(self._host, self._port)
+        self._addresses = Addresses(self._host, parts.port or (443 if self._tls else 80))
+        self._head = f"Host: {parts.netloc}\r\n{_HEADERS}"
         self._connection: BoundedConnection | None = None
 
     def get(self, url: str, *, seconds: float, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes:
@@ -120,15 +120,30 @@ class Fetcher:
         kept = self._connection is not None
         try:
             return self._exchange(request, deadline, max_bytes)
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
+        except (BrokenPipeError, ConnectionResetError) as error:
             if not kept:  # a connection that was kept may have been closed meanwhile: ask once more on a new one
                 raise self._unavailable(request, error) from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, InvalidInputError) as error:
             raise self._unavailable(request, error) from error
         try:
             return self._exchange(request, deadline, max_bytes)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, InvalidInputError) as error:
             raise self._unavailable(request, error) from error
+
+    def begin(self, request: Request, *, seconds: float) -> BoundedConnection:
+        """Send `request` on a connection of its own, whose answer is left to the caller, as is closing it.
+
+        Raises:
+            UnavailableError: it could not be sent in time.
+        """
+        connection = BoundedConnection(self._host, self._addresses, self._tls)
+        connection.deadline = monotonic() + seconds
+        try:
+            connection.send(self._encode(request))
+        except OSError as error:
+            connection.close()
+            raise self._unavailable(request, error) from error
+        return connection
 
     def path_of(self, url: str) -> str:
         """The path and query of `url`.
@@ -140,35 +155,21 @@ class Fetcher:
             raise UnavailableError(f"{url[:200]!r} is not of {self._origin}", code="foreign_url")
         return url[len(self._origin) :]
 
-    def begin(self, request: Request, *, seconds: float) -> BoundedConnection:
-        """Send `request` on a connection of its own, whose answer is left to the caller, as is closing it.
-
-        Raises:
-            UnavailableError: it could not be sent in time.
-        """
-        connection = self._connect(monotonic() + seconds)
-        try:
-            connection.request(request.method, request.path, request.body, {**_HEADERS, **request.headers})
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            connection.drop()
-            raise self._unavailable(request, error) from error
-        return connection
-
     def close(self) -> None:
         """Close the connection; the next request opens one again."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.drop()
+            connection.close()
 
     def _exchange(self, request: Request, deadline: float, max_bytes: int) -> bytes:
         connection = self._connection
         if connection is None:
-            connection = self._connection = self._connect(deadline)
+            connection = self._connection = BoundedConnection(self._host, self._addresses, self._tls)
         connection.deadline = deadline
-        method, path, headers, body = request
         try:
-            connection.request(method, path, body, {**_HEADERS, **headers})
-            answer = _read(connection.getresponse(), _EXPECTED.get(method, _DONE), max_bytes)
+            connection.send(self._encode(request))
+            answer = Answer()
+            body = _receive(connection, answer, _EXPECTED.get(request.method, _DONE), max_bytes)
         except BaseException as error:
             if isinstance(error, TimeoutError) and connection.address is not None:
                 self._addresses.failed(connection.address)
@@ -176,18 +177,21 @@ class Fetcher:
             raise
         if connection.address is not None:
             self._addresses.answered(connection.address)
-        if connection.sock is None:  # the issuer keeps no connection
+        if not answer.keeps_connection:
             self.close()
-        return answer
+        return body
 
-    def _connect(self, deadline: float) -> BoundedConnection:
-        connection = BoundedConnection(self._host, self._port, self._addresses, self._tls)
-        connection.deadline = deadline
-        return connection
+    def _encode(self, request: Request) -> bytes:
+        """The request as one piece: its head alone would wake the other side for nothing."""
+        method, path, headers, body = request
+        length = "" if body is None else f"Content-Length: {len(body)}\r\n"
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{method} {path} HTTP/1.1\r\n{self._head}{fields}{length}\r\n".encode("ascii") + (body or b"")
 
     def _unavailable(self, request: Request, error: Exception) -> UnavailableError:
         doing = "fetch" if request.method == "GET" else request.method.lower()
-        detail = f"cannot {doing} {self._origin}{request.path}: {reason_of(error)}"
+        why = error.detail if isinstance(error, InvalidInputError) else reason_of(error)
+        detail = f"cannot {doing} {self._origin}{request.path}: {why}"
         if isinstance(error, _OtherStatusError):
             return AnswerError(detail, error.status, error.retry_after)
         return UnavailableError(detail)
@@ -198,23 +202,25 @@ def parse_retry_after(value: str | None) -> int:
     return min(int(value), _MAX_RETRY_AFTER) if value and value.isascii() and value.isdigit() and len(value) < 10 else 0
 
 
-class _OtherStatusError(http.client.HTTPException):
+class _OtherStatusError(InvalidInputError):
     def __init__(self, status: int, retry_after: int) -> None:
         super().__init__(f"it answered {status}")
         self.status = status
         self.retry_after = retry_after
 
 
-def _read(response: http.client.HTTPResponse, expected: AbstractSet[int], max_bytes: int) -> bytes:
-    if response.status not in expected:
-        raise _OtherStatusError(response.status, parse_retry_after(response.getheader("Retry-After")))
-    if (response.length or 0) > max_bytes:
-        raise http.client.HTTPException(f"it is larger than {max_bytes} bytes")
+def _receive(connection: BoundedConnection, answer: Answer, expected: AbstractSet[int], max_bytes: int) -> bytes:
     body = bytearray()
-    while chunk := response.read(_CHUNK):
-        body += chunk
-        if len(body) > max_bytes:
-            raise http.client.HTTPException(f"it is larger than {max_bytes} bytes")
-    if response.length:
-        raise http.client.IncompleteRead(bytes(body), response.length)
+    while not answer.ended:
+        received = connection.receive()
+        if received:
+            body += answer.feed(received)
+        elif answer.is_empty:
+            raise ConnectionResetError("the connection was closed without an answer")
+        else:
+            answer.close()
+        if answer.status and answer.status not in expected:
+            raise _OtherStatusError(answer.status, parse_retry_after(answer.headers.get("retry-after")))
+        if len(body) + answer.left > max_bytes:
+            raise InvalidInputError(f"it is larger than {max_bytes} bytes")
     return bytes(body)

@@ -12,10 +12,11 @@ from typing import Final
 
 from remit.errors import InvalidInputError, UnavailableError
 from remit.reasons import reason_of
+from remit.verifier.answer import Answer
 from remit.verifier.connection import BoundedConnection
 from remit.verifier.fetch import AnswerError, Fetcher, Request, parse_retry_after
 from remit.verifier.pacing import Backoff
-from remit.verifier.sse import EventParser, StreamedAnswer
+from remit.verifier.sse import EventParser
 
 _LOG: Final = logging.getLogger("remit.verifier")
 
@@ -39,8 +40,9 @@ class _Stream:
 
     def __init__(self, connection: BoundedConnection, now: float) -> None:
         self._connection = connection
-        self._socket = connection.take_socket()
-        self._answer = StreamedAnswer()
+        self._socket = connection.opened()
+        self._socket.setblocking(False)
+        self._answer = Answer()
         self._events = EventParser()
         self.silent_since = now
         self.renewed_at = 0.0
@@ -64,7 +66,7 @@ class _Stream:
         return self._events.feed(body)
 
     def close(self) -> None:
-        self._connection.drop()
+        self._connection.close()
 
     def _receive(self) -> bytes:
         received = bytearray()
@@ -79,10 +81,9 @@ class _Stream:
     def _check_head(self) -> None:
         status, headers = self._answer.status, self._answer.headers
         if status not in (0, http.client.OK):
-            raise AnswerError(f"it answered {status}", status, parse_retry_after(headers.get("Retry-After")))
-        if status and (
-            headers.get_content_type() != _MEDIA_TYPE or headers.get("Content-Encoding", "identity") != "identity"
-        ):
+            raise AnswerError(f"it answered {status}", status, parse_retry_after(headers.get("retry-after")))
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if status and (media_type != _MEDIA_TYPE or headers.get("content-encoding", "identity") != "identity"):
             raise InvalidInputError("what it answered is no event stream", code="malformed_event_stream")
 
 

@@ -303,7 +303,7 @@ def test_a_forked_child_follows_by_itself_and_leaves_the_parent_its_stream(issue
 
     def work():
         wait_for(verifier, token, None)
-        wait_until(lambda: len(issuer.feed.subscriptions) >= streams, seconds=1)
+        hears(issuer, verifier)
         return outcome_of(verifier, token)
 
     assert in_child(work) is None
