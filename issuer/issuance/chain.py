@@ -9,7 +9,7 @@ from issuer.errors import NotEntitledError
 from issuer.issuance.model import HeldGrant, Link, Node
 from issuer.registry.ceilings import Ceilings, within
 from issuer.registry.requests import MAX_SCOPE_BYTES
-from issuer.registry.state import State, effective
+from issuer.registry.state import State
 from remit.errors import ScopeRefusedError
 from remit.scope import SpendScope
 
@@ -40,22 +40,21 @@ def require_room(agent: str, *, room: bool) -> None:
         raise NotEntitledError(
             f"agent {agent} has too many open tasks",
             code="too_many_tasks",
-            hint="revoke those that are done with `remit revoke task:NAME`, or wait until they end",
+            hint="end those that are done with `remit task complete NAME`, or wait until they end",
         )
 
 
 def usable(grant: HeldGrant | None, now: int, whose: str = "the agent") -> HeldGrant:
-    """Return `grant` when it carries authority now; the state and the end of each grant above count as its own.
+    """Return `grant` when it carries authority now.
 
     Raises:
         NotEntitledError: there is none, or it does not (`no_grant`).
     """
     if grant is None:
         _no_grant(f"{whose} has no standing grant", "create one with `remit grant create`")
-    state = effective([each.state for each in grant.line])
-    if state is not State.ACTIVE:
-        _no_grant(f"{_named(grant)} is {state}", _hint(state))
-    require_unexpired(grant, end_of(grant), now)
+    if grant.state is not State.ACTIVE:
+        _no_grant(f"{_named(grant)} is {grant.state}", _hint(grant.state))
+    require_unexpired(grant, grant.ends_at, now)
     return grant
 
 
@@ -63,11 +62,6 @@ def require_unexpired(grant: HeldGrant, ends_at: int | None, now: int) -> None:
     """Return when what rests on `grant` has not ended by `now`; raises NotEntitledError (`no_grant`)."""
     if ends_at is not None and ends_at <= now:
         _no_grant(f"{_named(grant)} has expired", "create another one with `remit grant create`")
-
-
-def end_of(*grants: HeldGrant) -> int | None:
-    """When the first of the grants, and of those above them, ends by itself."""
-    return earliest(*(each.expires_at for grant in grants for each in grant.line))
 
 
 def earliest(*times: int | None) -> int | None:

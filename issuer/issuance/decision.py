@@ -9,7 +9,6 @@ from attestors.errors import EvidenceRefusedError
 from issuer.errors import NotEntitledError
 from issuer.issuance.chain import (
     earliest,
-    end_of,
     links_of,
     narrowed,
     require_active,
@@ -119,7 +118,7 @@ def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
     scope = narrowed(grant.scope, grant.funding, request.scope, ceilings)
     if grant.index is None:
         return Opening(request, entry.agent, grant, None, rests_on)
-    ends_at = end_of(grant, *standing_above)
+    ends_at = earliest(grant.ends_at, *[above.ends_at for above in standing_above])
     person = None if request.person is None else request.person.digest
     return Basis(entry.agent, entry, grant, grant.index, scope, ends_at, rests_on, held.key, person)
 
@@ -156,6 +155,8 @@ def _planned(request: IssuanceRequest, under: HeldGrant, ceilings: Ceilings) -> 
 
 def _ceilings(held: Held, now: int) -> tuple[Ceilings, list[HeldGrant]]:
     """What the agents above may do at most: a sub-agent's authority rests on the standing grant of each."""
+    if not held.above:
+        return (), []
     standing = [usable(above.standing, now, f"agent {above.agent}, above it,") for above in held.above]
     return tuple((above.agent, grant.scope) for above, grant in zip(held.above, standing, strict=True)), standing
 

@@ -12,7 +12,6 @@ from attestors.errors import EvidenceRefusedError
 from issuer.errors import NotEntitledError
 from issuer.issuance.chain import (
     encoded,
-    end_of,
     links_of,
     require_active,
     require_person,
@@ -165,7 +164,7 @@ def decide_delegation(request: IssuanceRequest, delegation: Delegation, held: De
     rests_on = _links(held, own)
     if own.index is None:
         return Opening(request, agent, own, None, rests_on)
-    return Basis(agent, None, own, own.index, scope, end_of(own), rests_on, held.key, held.person_digest)
+    return Basis(agent, None, own, own.index, scope, own.ends_at, rests_on, held.key, held.person_digest)
 
 
 def _within_both(token: SpendScope, grant: SpendScope, requested: SpendScope | None) -> SpendScope:

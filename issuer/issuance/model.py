@@ -184,9 +184,9 @@ class HeldGrant(Struct, frozen=True):
         scope: the spend scope, JSON text.
         funding: `jit` or `standing`.
         owner: who is accountable for it.
-        expires_at: unix seconds, or None.
+        ends_at: when it ends by itself, or the first of the grants above, unix seconds, or None.
         index: its place in a status list; None: it needs a fresh one.
-        state: its own state, whatever is above.
+        state: what it is worth, given the states of the grants above.
         opener: the grant above: that it was opened under or delegated from, or None.
         person_id: the key of the person on whose behalf it is, or None.
     """
@@ -198,7 +198,7 @@ class HeldGrant(Struct, frozen=True):
     scope: str
     funding: Literal["jit", "standing"]
     owner: str
-    expires_at: int | None
+    ends_at: int | None
     index: StatusIndex | None
     state: State
     opener: "HeldGrant | None" = None
@@ -207,6 +207,8 @@ class HeldGrant(Struct, frozen=True):
     @property
     def line(self) -> "tuple[HeldGrant, ...]":
         """The grant, and every grant above it up to the first."""
+        if self.opener is None:
+            return (self,)
         line = [self]
         while line[-1].opener is not None:
             line.append(line[-1].opener)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append
 from issuer.issuance import store
-from issuer.issuance.chain import earliest, end_of
+from issuer.issuance.chain import earliest
 from issuer.issuance.delegation import MAX_SUB_AGENTS
 from issuer.issuance.model import HeldGrant, Opening, PlannedGrant
 from issuer.persons.store import ensure_person
@@ -146,7 +146,7 @@ async def _write(tx: Transaction, opening: Opening, planned: PlannedGrant, keys:
 
 def _end(opening: Opening, planned: PlannedGrant, terms: TaskTerms) -> int | None:
     """A task ends by itself, sooner if it is asked for; nothing outlives what it is opened under."""
-    above = end_of(opening.under)
+    above = opening.under.ends_at
     if planned.task is None:
         return above
     life = earliest(terms.ttl_seconds, opening.request.task_ttl_seconds) or terms.ttl_seconds

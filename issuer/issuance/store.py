@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from issuer.issuance.chain import earliest
 from issuer.issuance.model import Candidate, HeldGrant, HeldKey, Link, Node
 from issuer.persons.model import PersonRow
-from issuer.registry.state import State, StatusValue
+from issuer.registry.state import State, StatusValue, effective
 from issuer.status.model import StatusIndex
 from issuer.storage import Row, Transaction, Value
 
@@ -304,9 +305,9 @@ def _grant(row: Row, opener: HeldGrant | None) -> HeldGrant:
         scope=row["scope"],
         funding=row["funding"],
         owner=row["owner"],
-        expires_at=row["expires_at"],
+        ends_at=row["expires_at"] if opener is None else earliest(row["expires_at"], opener.ends_at),
         index=StatusIndex(row["status_list"], row["status_index"]) if has_index else None,
-        state=State(row["state"]),
+        state=State(row["state"]) if opener is None else effective((State(row["state"]), opener.state)),
         opener=opener,
         person_id=row["person_id"],
     )
