@@ -1,6 +1,7 @@
 """The `remit` command: finds the command that was asked for, runs it, and turns errors into one line and an exit code."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from cli.errors import report, report_os, report_remit, report_usage
 from cli.exit_codes import ExitCode
 from remit.errors import RemitError
 
+_THUMBPRINT_RE = re.compile(r"-[A-Za-z0-9_-]{42}", re.ASCII)
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
@@ -40,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _answer(arguments: Sequence[str]) -> int:
     try:
-        outcome = build(arguments)(list(arguments), prog_name="remit", standalone_mode=False)
+        outcome = build(arguments)(_with_thumbprints_apart(arguments), prog_name="remit", standalone_mode=False)
         sys.stdout.flush()
     except RemitError as error:
         return report_remit(error)
@@ -51,6 +53,14 @@ def _answer(arguments: Sequence[str]) -> int:
     except OSError as error:
         return report_os(error)
     return outcome if isinstance(outcome, int) else ExitCode.OK
+
+
+def _with_thumbprints_apart(arguments: Sequence[str]) -> list[str]:
+    """The same with those keys behind `--` whose thumbprint begins with a hyphen, as one in 64 does: they are no options."""
+    if "--" in arguments:
+        return list(arguments)
+    apart = [argument for argument in arguments if _THUMBPRINT_RE.fullmatch(argument)]
+    return [argument for argument in arguments if argument not in apart] + (["--", *apart] if apart else [])
 
 
 def build(arguments: Sequence[str] | None = None) -> typer.Typer:

@@ -117,3 +117,16 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]):
     """`remit --version` says which it is."""
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("remit 0.")
+
+
+@pytest.mark.parametrize(
+    "line", ["key revoke {} --reason r --yes", "key revoke --reason r {} -y", "key revoke -y --reason r -- {}"]
+)
+def test_a_thumbprint_may_begin_with_a_hyphen(line: str, monkeypatch: pytest.MonkeyPatch):
+    """One in 64 does, and one in 4096 with two; neither is taken for options."""
+    named: list[str] = []
+    monkeypatch.setattr("cli.key.act", lambda _verb, what, *_rest, **_more: named.append(what))
+    kids = ["-ojlt9LzSDpIpnVjZ5PDc8Wk3bN1cXPX7B_aiDkjxOM", "--help9LzSDpIpnVjZ5PDc8Wk3bN1cXPX7B_aiDkjxO"]
+    for kid in kids:
+        assert run(line.format(kid).split()) == 0
+    assert named == [f"key:{kid}" for kid in kids]
