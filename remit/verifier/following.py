@@ -8,7 +8,8 @@ The rules, in their order, for each event:
     lists instead of statuses, or an index outside its list) is left to the lists themselves, which are to be read anew.
 4.  A later change, or a heartbeat that names one, shows that something was missed: the lists are to be read anew.
 5.  A heartbeat renews the lists that it is younger than, only if it names exactly what is applied, nothing newer was ever
-    named, and it names no newer bundle than the known one. Nothing else that is pushed makes anything fresher.
+    named, it names no newer bundle than the known one, and nothing has gone stale meanwhile: an issuer that went back to an older
+    copy of its database may have given the same number to something else by then. Nothing else that is pushed makes anything fresher.
 
 So whatever is lost, late, twice or out of order, a list is never fresher than the last moment at which nothing was missing.
 """
@@ -68,7 +69,8 @@ class _Batch:
 
     def _confirm(self, heartbeat: StatusEvent) -> None:
         newest = heartbeat.seq == self._applied == self._state.announced.seq
-        if newest and heartbeat.bundle_seq <= self._state.bundle_sequence:
+        agrees = newest and heartbeat.bundle_seq <= self._state.bundle_sequence
+        if agrees and not self._state.is_stale(self._received):
             self._confirmed_at = max(self._confirmed_at, heartbeat.issued_at)
 
     def _fits(self, marks: Iterable[StatusMark]) -> bool:

@@ -268,3 +268,18 @@ def test_a_smaller_list_is_refused_however_it_comes():
     """A re-read list may not lose indexes."""
     with pytest.raises(InvalidInputError):
         _state().with_list(list_token(seq=6, statuses=StatusList.pack({}, size=64)), at(1), STALENESS)
+
+
+def test_a_heartbeat_renews_nothing_that_went_stale():
+    """An issuer that went back to an older copy of its database gave the numbers since then to other changes: only lists tell."""
+    state = _state()
+    revoked = StatusList.pack({412: 1}, size=world.LIST_SIZE)
+    late = STALENESS + 1
+    heard = _followed(state, _event(5, seconds=late), seconds=late)
+    assert _freshness(heard) == {FRESH_SINCE_0}
+    for uri, statuses in ((world.LIST, revoked), (SECOND_LIST, StatusList.pack({}, size=world.LIST_SIZE))):
+        token = list_token(uri, issued_at=world.NOW + late, seq=5, statuses=statuses)
+        heard = heard.with_list(token, at(late), STALENESS)
+    heard = _followed(heard, _event(5, seconds=late + 1), seconds=late + 1)
+    assert _status(heard, 412) == 1
+    assert _freshness(heard) == {Deadlines(world.NOW + late + 1 + STALENESS, late + 1 + STALENESS)}
