@@ -9,8 +9,6 @@ from issuer.http.requests import decode, read_body
 from issuer.http.sidecars import SidecarGate
 from issuer.services import Services
 
-_MAX_BODY = 4096
-
 
 class Ended(msgspec.Struct, frozen=True):
     """How many grants are revoked now that were not before."""
@@ -31,7 +29,7 @@ class TaskRoutes:
 
     async def complete(self, request: web.Request) -> web.Response:
         """Revoke the grants of a task and all that is below them."""
-        body = await read_body(request, limit=_MAX_BODY)
+        body = await read_body(request)
         sidecar = await self._gate.admit(request, body)
         done = decode(body, TaskDone)
         return answer(Ended(await self._services.authority.complete_for(sidecar, done, self._services.clock_ms())))

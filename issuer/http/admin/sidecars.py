@@ -31,5 +31,5 @@ class SidecarRoutes:
         return await self._remove(request, Removal.BAN)
 
     async def _remove(self, request: web.Request, removal: Removal) -> web.Response:
-        change, body = await self._gate.change(request, Action.STOP, Eviction)
+        change, body = await self._gate.change(request, Action.REGISTER, Eviction)
         return answer(await self._authority.remove_sidecar(change, removal, request.match_info["name"], body))
