@@ -111,7 +111,7 @@ class IssuerReader:
         """Let nothing be accepted before head `head` is applied: the issuer named it when this verifier was registered."""
         self._floor = max(self._floor, head)
         if self.state is not None:
-            self.state = replace(self.state, floor=self._floor)
+            self.state = replace(self.state, floor=max(self.state.floor, self._floor))
 
     def look_again(self) -> None:
         """Read keys and lists at the next turn, which is due: something that is not known was named. Safe for threads."""

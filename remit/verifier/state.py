@@ -143,7 +143,8 @@ class IssuerState:
         announced: the newest change that it told of in an event or heartbeat.
         bundle_wanted: the newest bundle's sequence that it told of.
         tainted: the `kid`s of token keys that it took back; no bundle brings them back.
-        floor: the head that it named when this verifier was registered; nothing is accepted before `applied` has reached it.
+        floor: the head that it named when this verifier was registered, or what was applied when a list was dropped; nothing is
+            accepted before `applied` has reached it.
     """
 
     issuer: str
@@ -246,11 +247,12 @@ class IssuerState:
         return replace(self, announced=newest, bundle_wanted=max(self.bundle_wanted, bundle_seq))
 
     def only_lists(self, uris: Iterable[str]) -> "IssuerState":
-        """Without the lists that are no longer announced."""
+        """Without the lists that are no longer announced; what was applied is demanded of whatever is read in their place."""
         announced = set(uris)
         if announced >= self.lists.keys():
             return self
-        return replace(self, lists={uri: known for uri, known in self.lists.items() if uri in announced})
+        kept = {uri: known for uri, known in self.lists.items() if uri in announced}
+        return replace(self, lists=kept, floor=max(self.floor, self.applied))
 
 
 class Snapshot:

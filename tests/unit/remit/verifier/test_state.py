@@ -53,6 +53,19 @@ def test_a_list_that_is_no_longer_announced_is_dropped():
     assert refused.value.code == "unknown_status_list"
 
 
+def test_a_list_that_comes_back_older_is_not_accepted_by():
+    """An old announcement, which a cache kept, takes back nothing that was enforced before the list was dropped."""
+    second = f"{world.ISSUER}/statuslists/2"
+    state = _with_list(issuer_state(), 0, seq=7)
+    state = state.only_lists([second]).only_lists([world.LIST])
+    state = state.with_list(list_token(seq=6), at(1), STALENESS)
+    accepted = verify_token(world.sign(world.claims()), Snapshot([state]), RULES)
+    with pytest.raises(StaleError):
+        check_now(accepted, Snapshot([state]), at(1))
+    assert state.lacks_changes
+    check_now(accepted, Snapshot([state.with_list(list_token(seq=7), at(1), STALENESS)]), at(1))
+
+
 def _bundle(key, *, kid="key-1", sequence=1):
     document = {"keys": [public_jwk(key) | {"kid": kid, "use": "jwt-svid"}], "spiffe_sequence": sequence}
     return Bundle.parse(json.dumps(document).encode(), issuer_state().metadata.trust_domain)
