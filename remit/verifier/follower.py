@@ -2,9 +2,9 @@
 
 What it does, in the order in which one round does it:
 
-1.  Read the lists and keys, if something is missing (at once, then with a growing delay), if the stream has been silent for longer than
+1.  Tell the issuer what is enforced, if this verifier is registered there; register again, if the issuer may have forgotten it.
+2.  Read the lists and keys, if something is missing (at once, then with a growing delay), if the stream has been silent for longer than
     a few heartbeats (each `poll_interval`), or if it was long ago (twice or thrice a minute, for all that no event tells of).
-2.  Tell the issuer what is enforced, if this verifier is registered there.
 3.  Open the stream of events, if none is open.
 4.  Wait for events, another thread, or the next of these times.
 5.  Apply all events that have arrived, and publish what is known then.
@@ -105,6 +105,11 @@ class Follower:
         """Wait until the thread has ended, for at most `seconds`."""
         self._thread.join(seconds)
 
+    def disown(self) -> None:
+        """In a forked child, where the thread is not: see `Followers.disown`."""
+        self._subscription.close()
+        self._reader.close()
+
     def nudge(self) -> None:
         """Read keys and lists soon. Safe for threads."""
         self._reader.look_again()
@@ -157,17 +162,34 @@ class Follower:
             raise UnavailableError(f"what {self.issuer} serves is older than the head that it named")
 
     def _round(self, state: IssuerState) -> None:
-        now = read_clocks().boot
-        if now >= self._reading_due():
-            self._refresh(now)
-        self._attend(self._reader.state or state)
-        self._subscribe(state)
+        self._attend(state)
+        if (now := read_clocks().boot) >= self._reading_due():
+            self._refresh(state, now)
+        self._subscribe(self._reader.state or state)
         self._note_staleness(state)
         if not self._stopping and not self._subscription.has_more:
             self._waker.wait(self._next_due(state) - read_clocks().boot, self._subscription.descriptor())
-        self._hear()
+        if not self._lost_touch():
+            self._hear()
 
-    def _refresh(self, now: float) -> None:
+    def _lost_touch(self) -> bool:
+        """Whether the issuer may have stopped waiting for this verifier, as for a machine that slept.
+
+        Then the stream is left unread, and the next round registers before anything makes what is known fresh again.
+        """
+        registration = self._registration
+        if registration is None or not registration.active:
+            return False
+        touched = max(registration.said_at, self._subscription.renewed_at)
+        if read_clocks().boot <= touched + self._times.max_staleness + self._times.leeway:
+            return False
+        registration.lose()
+        self._subscription.close()
+        return True
+
+    def _refresh(self, state: IssuerState, now: float) -> None:
+        if self._registration is not None and self._registration.lost:
+            self._register(self._registration, state, now)
         self._polled_at, self._safety_seconds = now, spread(_SAFETY_SECONDS)
         try:
             self._reader.turn(self._budget)
@@ -207,14 +229,17 @@ class Follower:
         beginning, whatever its thread, and what is remembered of a token is never more than what that snapshot still confirms. So no
         verification that begins after this can miss the head.
         """
-        registration, url = self._registration, state.metadata.verifiers_url
-        now = read_clocks().boot
-        if registration is None or url is None or now < self._word_due(registration, state):
+        registration, now = self._registration, read_clocks().boot
+        if registration is None or state.metadata.verifiers_url is None or now < self._word_due(registration, state):
             return
         if registration.active:
             registration.acknowledge(state.applied, seconds=min(_SAY_SECONDS, self._budget), now=now)
-            return
-        path, seconds = self._reader.fetcher.path_of(url), min(_SAY_SECONDS, self._budget)
+        else:
+            self._register(registration, state, now)
+
+    def _register(self, registration: Registration, state: IssuerState, now: float) -> None:
+        path = self._reader.fetcher.path_of(state.metadata.verifiers_url or "")
+        seconds = min(_SAY_SECONDS, self._budget)
         try:
             head = registration.register(path, enforced=state.applied, seconds=seconds, now=now)
         except (ConfigurationError, UnavailableError) as error:
@@ -242,11 +267,11 @@ class Follower:
     def _reading_due(self) -> float:
         if self._reader.behind:
             return self._reread.due
-        poll = max(self._polled_at + self._times.poll_interval, self._subscription.speaks_until(self._patience))
+        poll = max(self._polled_at + self._times.poll_interval, self._subscription.renewed_at + self._patience)
         return min(poll, self._polled_at + self._safety_seconds, self._reader.keys_due)
 
     def _word_due(self, registration: Registration, state: IssuerState) -> float:
-        speaks = self._subscription.speaks_until(self._patience) > read_clocks().boot
+        speaks = self._subscription.renewed_at + self._patience > read_clocks().boot
         return registration.due(state.applied, inf if speaks else self._times.max_staleness / 3)
 
     def _next_due(self, state: IssuerState) -> float:

@@ -50,9 +50,10 @@ class Followers:
         missing = [follower for follower in self._followers if follower.state is None]
         return "; ".join(f"{each.issuer}: {each.failure or 'no answer yet'}" for each in missing)
 
-    def mute(self) -> None:
-        """Publish nothing any more."""
+    def mute(self, forget: Callable[[], None]) -> None:
+        """Publish nothing any more, once `forget` has taken back what was published: no thread says a new head in between."""
         with self._lock:
+            forget()
             self._muted = True
 
     def stop(self, seconds: float | None = None) -> None:
@@ -61,6 +62,11 @@ class Followers:
             follower.end()
         for follower in self._followers:
             follower.join(seconds)
+
+    def disown(self) -> None:
+        """In a forked child: close its copies of the parent's connections, so that their end is the parent's to decide."""
+        for follower in self._followers:
+            follower.disown()
 
     def nudge(self) -> None:
         """Refresh soon, keys included: a token named a key or a list that is not known. At most once a second."""

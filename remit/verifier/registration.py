@@ -55,6 +55,8 @@ class Registration:
     Attributes:
         instance: its id.
         active: whether the issuer knows it.
+        lost: whether it was out of touch for so long that the issuer may have stopped waiting for it.
+        said_at: when it last said anything that the issuer took.
         heartbeat_seconds: how often the issuer's stream says that it lives.
     """
 
@@ -70,16 +72,17 @@ class Registration:
         self._path = ""
         self._failure = ""
         self._acknowledged = -1
-        self._said_at = 0.0
         self.instance = secrets.token_urlsafe(16)
         self.active = False
+        self.lost = False
+        self.said_at = 0.0
         self.heartbeat_seconds = 1.0
 
     def due(self, applied: int, quiet_seconds: float) -> float:
         """When to say something next: at once while the issuer does not know what is enforced, else after `quiet_seconds`."""
         if not self.active or applied > self._acknowledged:
             return self._pace.due
-        return max(self._pace.due, self._said_at + quiet_seconds)
+        return max(self._pace.due, self.said_at + quiet_seconds)
 
     def register(self, path: str, *, enforced: int | None, seconds: float, now: float) -> int:
         """Register at `path` and return the head that the issuer named.
@@ -102,7 +105,7 @@ class Registration:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             self._pace.failed(now)
             raise UnavailableError(f"{self._issuer} did not say that the verifier is registered") from error
-        self.active = True
+        self.active, self.lost = True, False
         self.heartbeat_seconds = registered.heartbeat_seconds
         self._acknowledged = -1
         if self._failure:
@@ -119,6 +122,11 @@ class Registration:
         else:
             self._acknowledged = applied
             self._pace.succeeded()
+
+    def lose(self) -> None:
+        """It was out of touch for longer than its bound: it is to register again before it hears anything."""
+        self.active, self.lost = False, True
+        self._pace.succeeded()
 
     def leave(self) -> None:
         """Say goodbye, so that nothing waits for this instance any more; within a second, and never raising."""
@@ -137,7 +145,7 @@ class Registration:
     def rejected(self, status: int, now: float, retry_after: float = 0.0) -> None:
         """The issuer answered `status` to something that was said, or asked for, as this instance."""
         if status in _REFUSED:
-            self.active, self._path = False, ""
+            self.active, self.lost, self._path = False, False, ""
             retry_after = spread(_REFUSED_SECONDS)
             self.failed(self._refusal())
         elif status == _UNKNOWN:
@@ -167,5 +175,5 @@ class Registration:
         except UnavailableError:
             self._pace.failed(now)
             raise
-        self._said_at = now
+        self.said_at = now
         return answer

@@ -112,10 +112,10 @@ class Subscription:
         """The file descriptor that becomes readable when something arrives; None while no stream is open."""
         return None if self._stream is None else self._stream.fileno()
 
-    def speaks_until(self, patience: float) -> float:
-        """`patience` seconds after the open stream last renewed anything; 0 if none is open, or if it never did."""
-        renewed_at = 0.0 if self._stream is None else self._stream.renewed_at
-        return renewed_at + patience if renewed_at else 0.0
+    @property
+    def renewed_at(self) -> float:
+        """When the open stream last renewed anything; 0 if none is open, or if it never did."""
+        return 0.0 if self._stream is None else self._stream.renewed_at
 
     def open(self, request: Request, *, seconds: float, now: float) -> None:
         """Ask for the stream, within `seconds`; where that fails, `due` says when to try again."""

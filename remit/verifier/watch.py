@@ -87,7 +87,8 @@ class IssuerWatch:
         self._followers: Followers | None = None
         self._forked = False
         self._patience_ends = 0.0
-        self._lock = threading.Lock()
+        self._turnover = threading.Lock()  # held while threads begin or end: the readers are for one set of them
+        self._lock = threading.Lock()  # held for a moment
         renew_after_fork(self)
         if self._credentials:
             _registered.add(self)
@@ -99,7 +100,7 @@ class IssuerWatch:
             UnavailableError: an issuer could not be loaded within `start_timeout`.
             ConfigurationError: an issuer refuses the provider credential.
         """
-        with self._lock:
+        with self._turnover, self._lock:
             running, loaded = self._followers, False
             followers = running or self._begin()
         try:
@@ -114,8 +115,9 @@ class IssuerWatch:
 
     def stop(self) -> None:
         """Forget everything and end the threads; where it is registered, the issuer is told so, within a second."""
-        with self._lock:
-            followers, self._followers, self._forked = self._followers, None, False
+        with self._turnover:
+            with self._lock:
+                followers, self._followers, self._forked = self._followers, None, False
             self._end(followers, None)
 
     def leave(self) -> None:
@@ -155,9 +157,11 @@ class IssuerWatch:
 
     def after_fork(self) -> None:
         """In the child connections are the parent's and its threads are not there: nothing counts until loaded anew."""
-        self._forked = self._forked or self._followers is not None
-        self._followers = None
-        self._lock = threading.Lock()
+        followers, self._followers = self._followers, None
+        self._forked = self._forked or followers is not None
+        if followers is not None:
+            followers.disown()
+        self._turnover, self._lock = threading.Lock(), threading.Lock()
         self.snapshot = _NOTHING
         for reader in self._readers:
             reader.forget()
@@ -179,17 +183,20 @@ class IssuerWatch:
         return Registration(reader.issuer, reader.fetcher, credential, introduction)
 
     def _abandon(self, followers: Followers) -> None:
-        with self._lock:
-            if self._followers is followers:
-                self._followers = None
+        with self._turnover:
+            with self._lock:
+                if self._followers is followers:
+                    self._followers = None
             self._end(followers, None)
 
     def _end(self, followers: Followers | None, seconds: float | None) -> None:
         """Accept nothing, and only then let the issuers know that they need not wait for this verifier any more."""
         if followers is not None:
-            followers.mute()
-            self.snapshot = _NOTHING
+            followers.mute(self._forget)
             followers.stop(seconds)
+
+    def _forget(self) -> None:
+        self.snapshot = _NOTHING
 
     def _publish(self, states: Sequence[IssuerState]) -> None:
         previous = self.snapshot
@@ -203,10 +210,7 @@ class IssuerWatch:
 
     def _first_load(self) -> Snapshot:
         with self._lock:
-            followers = self._followers
-            if followers is None and self._forked:
-                self._patience_ends = monotonic() + (_LOOP_SECONDS if _on_event_loop() else self._start_timeout)
-                followers = self._begin()
+            followers = self._followers or self._begin_in_child()
         if followers is None:
             hint = "enter it: with remit.Verifier(…)"
             raise StaleError("the verifier is not started", code="verifier_not_started", hint=hint)
@@ -215,6 +219,16 @@ class IssuerWatch:
         if snapshot is _NOTHING:
             raise StaleError(f"not loaded yet: {followers.missing()}", hint=_HINT)
         return snapshot
+
+    def _begin_in_child(self) -> Followers | None:
+        """Start the threads in a forked child, unless others are about to begin or end; the lock is held."""
+        if not self._forked or not self._turnover.acquire(blocking=False):
+            return None
+        try:
+            self._patience_ends = monotonic() + (_LOOP_SECONDS if _on_event_loop() else self._start_timeout)
+            return self._begin()
+        finally:
+            self._turnover.release()
 
 
 _registered: Final[weakref.WeakSet[IssuerWatch]] = weakref.WeakSet()

@@ -132,6 +132,7 @@ class Verifiers:
         shown: every path and `Authorization` that was sent anywhere, in order.
         failure: status, headers and body that every request gets instead.
         on_acknowledged: called with (instance, seq) before an acknowledgement is answered.
+        on_goodbye: called with the instance before its goodbye is answered.
     """
 
     def __init__(self, issuer):
@@ -143,6 +144,7 @@ class Verifiers:
         self.shown: list[tuple[str, str | None]] = []
         self.failure: tuple[int, dict[str, str], bytes] | None = None
         self.on_acknowledged: Callable[[str, int], None] = lambda *_: None
+        self.on_goodbye: Callable[[str], None] = lambda _: None
 
     def answer(self, method, path, authorization, body):
         """What is answered: `(status, headers, body)`."""
@@ -159,6 +161,7 @@ class Verifiers:
         if instance not in self.registered:
             return 404, {}, b'{"code":"unknown_verifier"}'
         if method == "DELETE":
+            self.on_goodbye(instance)
             del self.registered[instance]
             self.goodbyes.append(instance)
         elif verb == "acks":

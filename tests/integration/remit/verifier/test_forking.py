@@ -82,7 +82,7 @@ def test_no_lock_stays_locked_in_a_child(issuer, verifier):
         with verifier._replays._lock:
             return outcome_of(verifier, token)
 
-    with _held_by_another_thread(verifier._replays._lock, verifier.watch._lock):
+    with _held_by_another_thread(verifier._replays._lock, verifier.watch._lock, verifier.watch._turnover):
         assert in_child(work) is None
 
 

@@ -1,11 +1,15 @@
 """A provider's verifier is known to its issuer, says what it enforces once it does, and says goodbye."""
 
+import contextlib
 import json
 import logging
+import os
+import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -104,14 +108,16 @@ def test_it_accepts_nothing_before_the_head_that_was_named(issuer):
 
 def test_leaving_says_goodbye(issuer):
     """After nothing is accepted any more, nothing waits for it either; entering again is another instance."""
-    seen = []
+    seen, outcomes = [], []
     verifier = Verifier(issuer.url, AUDIENCE, **TIMES, credential=CREDENTIAL)
+    issuer.verifiers.on_goodbye = lambda _: outcomes.append(outcome_of(verifier, issuer.token()))
     for _ in range(2):
         with verifier:
             seen.append(_only(issuer))
         assert issuer.verifiers.registered == {}
     assert issuer.verifiers.goodbyes == seen
     assert len(set(seen)) == 2
+    assert outcomes == [StaleError, StaleError]
 
 
 def test_leaving_does_not_wait_for_an_issuer_that_hangs(issuer):
@@ -156,6 +162,23 @@ def test_a_forked_child_is_another_instance(issuer, verifier):
     wait_until(lambda: issuer.verifiers.enforced[-1] == (parent, 2))
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_does_not_keep_the_parents_connections_open(issuer, verifier):
+    """When the parent dies the issuer must see that, however long its children live."""
+    port = int(issuer.url.rpartition(":")[2])
+    assert _connections_to(port) > 0
+    assert in_child(lambda: _connections_to(port)) == 0
+
+
+def _connections_to(port):
+    """How many connected sockets of this process have their other end at `port`."""
+    found = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(descriptor.name))) as copy:
+            found += copy.getpeername()[1] == port
+    return found
+
+
 def test_who_is_forgotten_registers_again(issuer, verifier):
     """An issuer that lost it says so at the next acknowledgement; the instance stays the same."""
     instance = _only(issuer)
@@ -177,6 +200,29 @@ def test_who_is_forgotten_while_it_missed_something_accepts_nothing_meanwhile(is
     issuer.answers.clear()
     wait_for(verifier, token, None)
     wait_until(lambda: issuer.verifiers.enforced[-1] == (instance, 2))
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_who_slept_registers_before_it_accepts_again(issuer, monkeypatch, streams):
+    """The issuer has stopped waiting for it: what comes on the stream that stayed open, or is polled, counts only after that."""
+    times = TIMES | {"poll_interval": 0.05}
+    with Verifier(issuer.url, AUDIENCE, **times, credential=CREDENTIAL) as verifier:
+        wait_until(lambda: issuer.verifiers.enforced and issuer.feed.subscriptions)
+        token, instance = issuer.token(), _only(issuer)
+        issuer.pause()
+        for module in ("acceptor", "refresh"):
+            monkeypatch.setattr(
+                f"remit.verifier.{module}.clock_gettime", lambda which: time.clock_gettime(which) + 3600
+            )
+        assert outcome_of(verifier, token) is StaleError
+        time.sleep(2.5)
+        del issuer.verifiers.registered[instance]
+        issuer.feed.holding = not streams
+        issuer.resume()
+        while outcome_of(verifier, token) is StaleError:
+            time.sleep(0.0005)
+        assert instance in issuer.verifiers.registered
+        assert outcome_of(verifier, token) is None
 
 
 def test_who_polls_says_that_it_lives(issuer):
