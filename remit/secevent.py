@@ -143,7 +143,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True):
         key.verify(jws.signing_input, jws.signature, str(header["alg"]))
         try:
             claims = msgspec.json.decode(jws.payload_bytes, type=_Claims)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(str(error)) from error
         if claims.iss != issuer or claims.iat - leeway > now:
             raise _malformed("it is of another issuer, or from the future")

@@ -184,7 +184,7 @@ class StatusListToken(msgspec.Struct, frozen=True):
         key.verify(jws.signing_input, jws.signature, str(header["alg"]))
         try:
             claims = msgspec.json.decode(jws.payload_bytes, type=_Claims)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInputError(f"malformed status list token: {error}", code="malformed_status_list") from error
         if claims.sub != uri:
             raise InvalidInputError("the status list is another one", code="wrong_status_list")

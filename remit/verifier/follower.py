@@ -32,6 +32,7 @@ from remit.verifier.waiting import Waker
 _LOG: Final = logging.getLogger("remit.verifier")
 
 _FIRST_RETRY_SECONDS: Final = 0.1
+_FAILED_RETRY_SECONDS: Final = 1.0
 _REREAD_SECONDS: Final = 0.05
 _REFUSED_RETRY_SECONDS: Final = 5.0
 _SAFETY_SECONDS: Final = 40.0
@@ -119,16 +120,25 @@ class Follower:
         self._reader.forget()
         try:
             while not self._stopping:
-                if self.state is None:
-                    self._load()
-                else:
-                    self._round(self.state)
+                self._step()
         finally:
             self._subscription.close()
-            if self._registration is not None:
+            if self._registration is not None and self._stopping:  # else what was published may still be accepted by
                 self._registration.leave()
             self._reader.close()
             self._waker.close()
+
+    def _step(self) -> None:
+        try:
+            if self.state is None:
+                self._load()
+            else:
+                self._round(self.state)
+        except Exception:  # noqa: BLE001 - whatever nobody foresaw, this goes on: without it all is refused until a restart
+            _LOG.exception("following %s failed", self.issuer)
+            self._subscription.close()
+            self._reader.look_again()
+            self._waker.wait(_FAILED_RETRY_SECONDS)
 
     def _load(self) -> None:
         started, pause = read_clocks().boot, _FIRST_RETRY_SECONDS
@@ -218,9 +228,15 @@ class Follower:
         self._publish()
 
     def _publish(self) -> None:
-        if self._reader.state is not self.state:
-            self.state = self._reader.state
+        published = self.state
+        if self._reader.state is published:
+            return
+        self.state = self._reader.state
+        try:
             self._changed()
+        except BaseException:
+            self.state = published  # only what everybody sees is ever said to be enforced
+            raise
 
     def _attend(self, state: IssuerState) -> None:
         """Say what is enforced.

@@ -52,7 +52,7 @@ def parse_metadata(document: bytes, issuer: str) -> Metadata:
     """
     try:
         announced = msgspec.json.decode(document, type=_Document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError(f"malformed issuer metadata: {error}", code="malformed_metadata") from error
     if announced.issuer != issuer:
         raise InvalidInputError(
@@ -82,7 +82,7 @@ def parse_aggregation(document: bytes, issuer: str) -> tuple[str, ...]:
     """
     try:
         uris = msgspec.json.decode(document, type=_Aggregation).status_lists
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError(f"malformed status list aggregation: {error}", code="malformed_metadata") from error
     if not 0 < len(uris) <= _MAX_LISTS:
         raise InvalidInputError(f"the issuer announces {len(uris)} status lists", code="malformed_metadata")

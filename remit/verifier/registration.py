@@ -102,7 +102,7 @@ class Registration:
         answer = self._say("POST", "", said if enforced is None else {**said, "enforced": enforced}, seconds, now)
         try:
             registered = msgspec.json.decode(answer, type=_Registered)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._pace.failed(now)
             raise UnavailableError(f"{self._issuer} did not say that the verifier is registered") from error
         self.active, self.lost = True, False
