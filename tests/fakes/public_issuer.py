@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -39,10 +40,11 @@ class PublicIssuer:
 
     `answers[path]` replaces what is served there: a function from the request's path to `(status, headers, body)`.
     `pause()` makes every answer wait, `drip_seconds` sends one byte at a time. `requests` holds the paths asked for, in order.
-    With `events` it has a stream of status events (`feed`), with `registers` verifiers of a provider register (`verifiers`).
+    With `events` it has a stream of status events (`feed`), with `registers` verifiers of a provider register (`verifiers`), with
+    `certificate`, the paths of a chain and its key, it speaks TLS, as `localhost`.
     """
 
-    def __init__(self, trust_domain=TRUST_DOMAIN, *, url=None, events=False, registers=False):
+    def __init__(self, trust_domain=TRUST_DOMAIN, *, url=None, events=False, registers=False, certificate=None):
         self.trust_domain = trust_domain
         self.keys = [SigningKey("key-1", 101)]
         self.status_key = SigningKey("status-1", 202)
@@ -57,6 +59,7 @@ class PublicIssuer:
         self._resumed = threading.Event()
         self._resumed.set()
         self._server = None
+        self._certificate = certificate
         self.url = url
         self.feed = EventFeed(self) if events else None
         self.verifiers = Verifiers(self) if registers else None
@@ -67,6 +70,11 @@ class PublicIssuer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if self._certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*self._certificate)
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self.url = f"https://localhost:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
         return self
