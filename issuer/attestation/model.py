@@ -43,10 +43,12 @@ class ActiveSidecar(Struct, frozen=True):
     Attributes:
         id: its key in the registry.
         name: its name.
+        jkt: the thumbprint of its own key, by which it proved that; None: it has not joined.
     """
 
     id: int
     name: SidecarName
+    jkt: str | None = None
 
     @property
     def actor(self) -> str:
@@ -79,7 +81,7 @@ class SidecarRecord(Struct, frozen=True):
             raise UnauthenticatedError(
                 f"sidecar {self.name} is suspended or revoked", code="session_invalid", hint="ask an operator"
             )
-        return ActiveSidecar(self.id, self.name)
+        return ActiveSidecar(self.id, self.name, self.jkt)
 
 
 class JoinToken(Struct, frozen=True):

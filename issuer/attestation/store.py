@@ -41,6 +41,16 @@ async def find_sidecar(tx: Transaction, jkt: str) -> SidecarRecord | None:
     return None if row is None else _sidecar(row)
 
 
+async def sidecar_holding(tx: Transaction, jkt: str) -> SidecarRecord | None:
+    """The sidecar that holds, or held, this key for an agent; None: no sidecar does."""
+    row = await tx.fetch_row(
+        f"SELECT {_SIDECAR} FROM subject_keys JOIN sidecars ON sidecars.id = subject_keys.sidecar_id "  # noqa: S608 - of constants
+        "WHERE subject_keys.jkt = $1",
+        jkt,
+    )
+    return None if row is None else _sidecar(row)
+
+
 async def open_session(tx: Transaction, digest: str, sidecar_id: int, now: int, expires_at: int) -> None:
     """Write a session; forget those that are over, and the oldest beyond the bound."""
     await tx.execute("DELETE FROM sidecar_sessions WHERE expires_at <= $1", now)

@@ -16,7 +16,7 @@ from issuer.errors import NotAllowedError
 from issuer.registry.roles import Action, Operator
 from issuer.registry.state import State
 from issuer.registry.store.providers import set_provider_state
-from issuer.status import recompute
+from issuer.status import recompute, voiding
 from issuer.status.model import Mark, StatusIndex
 from issuer.storage import Transaction
 from issuer.subjectkeys.losing import end_keys_held_by
@@ -113,7 +113,7 @@ async def complete(tx: Transaction, held: Sequence[HeldGrant], now: int) -> Comp
 
 
 async def void_index(tx: Transaction, grant: HeldGrant, index: StatusIndex) -> list[Mark]:
-    """Revoke the tokens that name an index, for good; their grant goes on with a fresh one."""
-    if grant.index == index:
-        await store.take_index(tx, grant.id)
+    """Revoke the tokens that name an index, and what was delegated from them, for good; their grant goes on with a fresh one."""
+    if grant.index == index and grant.state is not State.REVOKED:
+        return await voiding.void_grant(tx, grant.id)
     return await recompute.retire_index(tx, index)

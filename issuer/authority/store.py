@@ -120,13 +120,6 @@ async def end_sessions(tx: Transaction, sidecar_id: int) -> None:
     await tx.execute("DELETE FROM sidecar_sessions WHERE sidecar_id = $1", sidecar_id)
 
 
-async def take_index(tx: Transaction, grant_id: str) -> None:
-    """Leave a grant without an index: its next issuance draws a fresh one."""
-    await tx.execute(
-        "UPDATE grants SET status_list = NULL, status_index = NULL, revision = revision + 1 WHERE id = $1", grant_id
-    )
-
-
 async def grant_by_id(tx: Transaction, grant_id: str) -> HeldGrant | None:
     """One grant, or None."""
     row = await tx.fetch_row(f"{_SELECT} WHERE grants.id = $1", grant_id)

@@ -80,7 +80,7 @@ class KeyRoutes:
         registration = Registration(jwk=check_proved(wanted.jwk, proof.jkt), jkt=proof.jkt, held_by=wanted.held_by)
         evidence, origin = bytes(wanted.evidence), Origin.DIRECT if sidecar is None else Origin.SIDECAR
         appraisal = await self._services.attestation.appraise(evidence, origin, self._services.now())
-        caller = Caller(_workload(evidence), None) if sidecar is None else Caller(sidecar.actor, sidecar.id)
+        caller = Caller(_workload(evidence), None) if sidecar is None else Caller.of(sidecar)
         keys, now_ms = self._services.subject_keys, self._services.clock_ms()
         return answer(_answer(await keys.register(registration, caller, appraisal, agent, now_ms)))
 

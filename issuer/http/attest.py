@@ -153,7 +153,7 @@ class AttestRoutes:
         self, sidecar: ActiveSidecar, workload: Workload, appraisal: Appraisal
     ) -> tuple[EntitledAgent, ...]:
         agent = None if workload.agent is None else AgentName.parse(workload.agent)
-        caller = Caller(sidecar.actor, sidecar.id)
+        caller = Caller.of(sidecar)
         return await entitled_agents(self._services.database, appraisal, caller, agent, self._services.config.url)
 
     async def _record(self, sidecar: ActiveSidecar, refusal: Problem, selectors: frozenset[str]) -> None:

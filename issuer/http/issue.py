@@ -106,7 +106,7 @@ class _IssueEndpoint:
         body = await read_body(request)
         sidecar = await self._gate.admit(request, body)
         wanted = decode(body, IssueRequest, bulk=True).requests
-        caller, now = Caller(sidecar.actor, sidecar.id), self._services.now()
+        caller, now = Caller.of(sidecar), self._services.now()
         if len(wanted) == 1:  # the usual case pays for no task
             appraised = [await self._appraised(caller, wanted[0], now)]
         else:

@@ -13,6 +13,7 @@ from issuer.issuance.delegation import decide_delegation
 from issuer.issuance.matching import match
 from issuer.issuance.model import (
     Basis,
+    Caller,
     Candidate,
     Delegation,
     Entitlement,
@@ -53,7 +54,7 @@ async def decide_all(
         chains=chains,
         standing=await store.standing_grants(tx, agents | _above(chains)),
         keys=await store.active_keys(tx, {entry.agent_id for entry in entitling if entry.bound}),
-        sidecars=await store.sidecars(tx, _asking(requests)),
+        sidecars=await store.sidecars(tx, {request.caller for request in requests}),
         max_open_tasks=max_open_tasks,
     )
     return [
@@ -71,14 +72,13 @@ class _Decider:
     chains: Mapping[int, store.Chain]
     standing: Mapping[int, HeldGrant]
     keys: Mapping[int, Sequence[HeldKey]]
-    sidecars: Mapping[int, Link]
+    sidecars: Mapping[Caller, Link]
     max_open_tasks: int
 
     async def decide(self, request: IssuanceRequest, entries: Sequence[Candidate]) -> Verdict:
         """Every step that is possible; when none is, the refusal of the most specific entry."""
-        sidecar_id = request.caller.sidecar_id
-        sidecar = None if sidecar_id is None else self.sidecars.get(sidecar_id)
-        if sidecar_id is not None and sidecar is None:
+        sidecar = self.sidecars.get(request.caller)
+        if request.caller.sidecar_id is not None and sidecar is None:
             return UnauthenticatedError("the sidecar is not active", code="session_invalid")
         if request.delegation is not None:
             return await self._delegate(request, request.delegation, sidecar)
@@ -155,7 +155,3 @@ def _outcome_of_matching(
 def _above(chains: Mapping[int, store.Chain]) -> set[int]:
     """The keys of the agents above others."""
     return {int(node.link.id) for chain in chains.values() for node in chain[1:-1]}
-
-
-def _asking(requests: Sequence[IssuanceRequest]) -> set[int]:
-    return {request.caller.sidecar_id for request in requests if request.caller.sidecar_id is not None}

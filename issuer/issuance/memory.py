@@ -15,7 +15,7 @@ from remit.scope import SpendScope
 _REMEMBERED: Final = 8192
 """Most decisions that are remembered, each some 2 KB."""
 
-_Key = tuple[int | None, str, str | None, SpendScope | None, frozenset[str]]
+_Key = tuple[int | None, str | None, str, str | None, SpendScope | None, frozenset[str]]
 
 
 class DecisionMemory:
@@ -53,4 +53,5 @@ def _is_usual(request: IssuanceRequest) -> bool:
 
 
 def _key(request: IssuanceRequest) -> _Key:
-    return request.caller.sidecar_id, str(request.agent), request.task, request.scope, request.selectors
+    caller = request.caller
+    return caller.sidecar_id, caller.sidecar_jkt, str(request.agent), request.task, request.scope, request.selectors

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from attestors.base import Appraisal
+from issuer.attestation.model import ActiveSidecar
 from issuer.persons.model import OnBehalf
 from issuer.registry.requests import check_task
 from issuer.registry.state import State
@@ -24,10 +25,17 @@ class Caller(Struct, frozen=True):
     Attributes:
         actor: its name in the audit log: `sidecar:edge-1`, `workload:oidc`, `agent:acme/planner`.
         sidecar_id: the sidecar whose entries apply, or None for a workload or an agent that came by itself.
+        sidecar_jkt: the thumbprint of the key by which that sidecar is known; with another one it is another machine.
     """
 
     actor: str
     sidecar_id: int | None
+    sidecar_jkt: str | None = None
+
+    @classmethod
+    def of(cls, sidecar: ActiveSidecar) -> "Caller":
+        """A sidecar that proved who it is."""
+        return cls(sidecar.actor, sidecar.id, sidecar.jkt)
 
 
 class Delegation(Struct, frozen=True, kw_only=True):

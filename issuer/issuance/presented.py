@@ -6,8 +6,8 @@ is refused:
 1. Form, header, and the signature by a token key that is published now (a tainted one is not).
 2. Claims: our own `iss`, not over yet, `aud` the token endpoint and nothing else. What a provider was shown has another audience.
 3. The record of its issuance, by `jti`: key, subject, audience and end are the recorded ones. From here on the record speaks.
-4. Possession: the request's proof is by the key that the token is bound to, or by the sidecar that obtained it, which is active;
-   a sidecar's proof covers the body too.
+4. Possession: the request's proof is by the key that the token is bound to, or by the sidecar that obtained it, which covers the body
+   too. Whichever it is: the sidecar, or the one that holds that key for its agent, is active.
 
 Whether the authority behind it still stands is the decision's business, and the record's.
 
@@ -19,7 +19,7 @@ from typing import Final
 
 from attestors.base import Appraisal
 from attestors.errors import EvidenceRefusedError
-from issuer.attestation.store import find_sidecar
+from issuer.attestation.store import find_sidecar, sidecar_holding
 from issuer.issuance import store
 from issuer.issuance.model import Caller, Delegation
 from issuer.issuance.store import IssuedRecord
@@ -130,7 +130,8 @@ async def holder_of(tx: Transaction, record: IssuedRecord, proof: Proof, *, body
         UnauthenticatedError: the sidecar is suspended or revoked.
     """
     if record.detail.jkt == proof.jkt:
-        return Caller(f"agent:{record.agent}", None)
+        holding = await sidecar_holding(tx, proof.jkt)
+        return Caller(f"agent:{record.agent}", None) if holding is None else Caller.of(holding.admitted())
     sidecar = await find_sidecar(tx, proof.jkt)
     if sidecar is None or record.actor != f"sidecar:{sidecar.name}":
         raise ProofRefusedError(
@@ -139,8 +140,7 @@ async def holder_of(tx: Transaction, record: IssuedRecord, proof: Proof, *, body
         )
     if not body_covered:
         raise ProofRefusedError("the sidecar's proof does not cover the body", hint="its bsh is missing or wrong")
-    active = sidecar.admitted()
-    return Caller(active.actor, active.id)
+    return Caller.of(sidecar.admitted())
 
 
 async def _in_force(tx: Transaction, claims: AgentClaims, kid: str) -> AgentClaims | None:

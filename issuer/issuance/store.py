@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from issuer.issuance.chain import earliest
-from issuer.issuance.model import Candidate, HeldGrant, HeldKey, Link, Node
+from issuer.issuance.model import Caller, Candidate, HeldGrant, HeldKey, Link, Node
 from issuer.persons.model import PersonRow
 from issuer.registry.state import State, StatusValue, effective
 from issuer.status.model import StatusIndex
@@ -62,6 +62,7 @@ _KEYS: Final = (
     "SELECT id, jkt, agent_id, sidecar_id, revision FROM subject_keys WHERE state = 'active' AND agent_id IN ({})"
 )
 _KEY: Final = "SELECT id, jkt, sidecar_id, revision FROM subject_keys WHERE state = 'active' AND jkt = $1"
+_SIDECARS: Final = "SELECT id, jkt, revision FROM sidecars WHERE state = 'active' AND id IN ({})"
 _CURRENT: Final = "SELECT id, revision FROM {} WHERE state = 'active' AND id IN ({})"
 _SUM: Final = "SELECT count(*) AS active, sum(revision) AS revisions FROM {} WHERE state = 'active' AND id IN ({})"
 
@@ -166,10 +167,12 @@ async def active_key(tx: Transaction, jkt: str) -> HeldKey | None:
     return None if row is None else _held_key(row)
 
 
-async def sidecars(tx: Transaction, ids: Collection[int]) -> dict[int, Link]:
-    """Those of the sidecars that are active."""
-    rows = await _among(tx, _CURRENT.format("sidecars", "{}"), ids)
-    return {row["id"]: Link("sidecars", row["id"], row["revision"]) for row in rows}
+async def sidecars(tx: Transaction, callers: Collection[Caller]) -> dict[Caller, Link]:
+    """Those of the callers that are sidecars, active, and known by the same key as when they asked."""
+    rows = await _among(tx, _SIDECARS, {caller.sidecar_id for caller in callers if caller.sidecar_id is not None})
+    links = {(row["id"], row["jkt"]): Link("sidecars", row["id"], row["revision"]) for row in rows}
+    known = {caller: links.get((caller.sidecar_id, caller.sidecar_jkt)) for caller in callers}
+    return {caller: link for caller, link in known.items() if link is not None}
 
 
 def person_node(person: PersonRow) -> Node:

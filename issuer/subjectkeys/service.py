@@ -18,8 +18,8 @@ from issuer.issuance.model import Caller, Candidate, IssuanceRequest
 from issuer.registry.model import Page
 from issuer.registry.roles import Operator
 from issuer.status.model import StatusChange
-from issuer.status.recompute import retire_index
 from issuer.status.store import advance
+from issuer.status.voiding import void_agent_of_key
 from issuer.storage import Database, Transaction
 from issuer.subjectkeys import store
 from issuer.subjectkeys.model import (
@@ -80,7 +80,7 @@ class SubjectKeys:
         return await self._database.transaction(work)
 
     async def revoke(self, change: Change, jkt: str, reason: str) -> SubjectKey:
-        """Revoke a key, for good, and every token that its agent has now; revoking it again changes nothing.
+        """Revoke a key, for good, and every token that its agent has now, with what was delegated from it; again changes nothing.
 
         The agent goes on: its grants get fresh status indexes at the next issuance, and another key can be registered.
 
@@ -106,7 +106,7 @@ async def _revoke(tx: Transaction, change: Change, jkt: str, reason: str) -> Sub
         return key
     await store.end_key(tx, jkt, KeyState.REVOKED, change.now)
     await note_keys(tx, agent, change.now)
-    marks = [mark for index in await store.take_indexes(tx, jkt) for mark in await retire_index(tx, index)]
+    marks = await void_agent_of_key(tx, jkt)
     detail: dict[str, object] = {"jkt": jkt, "reason": reason, "grants": len(marks)}
     await append(tx, change.record("key.revoke", detail, account=agent.account, agent=key.subject))
     what = f"a key of agent {key.subject}"
@@ -116,7 +116,7 @@ async def _revoke(tx: Transaction, change: Change, jkt: str, reason: str) -> Sub
 
 
 async def _require_sidecar(tx: Transaction, caller: Caller) -> None:
-    if caller.sidecar_id is not None and not await issuances.sidecars(tx, {caller.sidecar_id}):
+    if caller.sidecar_id is not None and not await issuances.sidecars(tx, {caller}):
         raise UnauthenticatedError("the sidecar is not active", code="session_invalid")
 
 

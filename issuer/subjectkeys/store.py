@@ -5,7 +5,6 @@ from typing import Final
 import msgspec
 
 from issuer.registry.model import Page
-from issuer.status.model import StatusIndex
 from issuer.storage import Row, Transaction
 from issuer.storage.statements import filtered
 from issuer.subjectkeys.model import KeyState, Registration, SubjectKey
@@ -85,20 +84,6 @@ async def end_key(tx: Transaction, jkt: str, state: KeyState, now: int) -> None:
         state,
         now,
     )
-
-
-async def take_indexes(tx: Transaction, jkt: str) -> list[StatusIndex]:
-    """Leave the grants of a key's agent without their indexes, so that the next issuance draws fresh ones; returns those taken."""
-    rows = await tx.fetch(
-        "SELECT grants.id, status_list, status_index FROM grants JOIN subject_keys ON subject_keys.agent_id = grants.agent_id "
-        "WHERE subject_keys.jkt = $1 AND status_index IS NOT NULL AND grants.state <> 'revoked'",
-        jkt,
-    )
-    await tx.execute_many(
-        "UPDATE grants SET status_list = NULL, status_index = NULL, revision = revision + 1 WHERE id = $1",
-        [(row["id"],) for row in rows],
-    )
-    return [StatusIndex(row["status_list"], row["status_index"]) for row in rows]
 
 
 def _key(row: Row) -> SubjectKey:

@@ -9,7 +9,8 @@ from remit.jose import parse_unverified
 from tests.fakes.issuing import AUDIENCE, ISSUER, IssuerCore, request
 
 ENDPOINT = f"{ISSUER}/token"
-EDGE = Caller("sidecar:edge-1", 1)
+EDGES_KEY = "e" * 43
+EDGE = Caller("sidecar:edge-1", 1, EDGES_KEY)
 PARENT = "acme/planner"
 UID = "unix:uid:1000"
 
@@ -25,8 +26,8 @@ async def execute(core: IssuerCore, sql: str, *args) -> None:
 
 
 async def with_edge(core: IssuerCore) -> None:
-    """Register the sidecar `edge-1`, whose key is 1."""
-    await execute(core, "INSERT INTO sidecars (id, name, created_at) VALUES (1, 'edge-1', 0)")
+    """The sidecar `edge-1`, whose id is 1, has joined."""
+    await execute(core, "INSERT INTO sidecars (id, name, jkt, created_at) VALUES (1, 'edge-1', $1, 0)", EDGES_KEY)
 
 
 async def parent_token(core: IssuerCore, agent: str = PARENT, selector: str = UID, **more) -> IssuedCredential:

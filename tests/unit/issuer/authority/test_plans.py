@@ -3,7 +3,7 @@
 import pytest
 
 from issuer.authority import store
-from issuer.status import recompute
+from issuer.status import recompute, voiding
 from issuer.storage import SQLiteDatabase
 
 STATEMENTS = {
@@ -16,6 +16,8 @@ STATEMENTS = {
         for kind, (before, after) in store.BELOW.items()
     },
     "complete a grant": store.COMPLETE,
+    "void the tokens of a grant": voiding.OF_GRANT,
+    "void the tokens of a key": voiding.OF_KEY,
     "find the entries of a sidecar": store.OF_SIDECAR,
     "find the grants of an agent's task": f"{store._SELECT} WHERE grants.agent_id = $1 AND grants.task = $2",
     "find the grants of a task": f"{store._SELECT} WHERE grants.task = $1 ORDER BY grants.id",

@@ -10,6 +10,7 @@ from remit.dpop import Proof
 from remit.errors import ProofRefusedError
 from tests.fakes.delegating import (
     EDGE,
+    EDGES_KEY,
     ENDPOINT,
     PARENT,
     UID,
@@ -24,14 +25,13 @@ from tests.fakes.delegating import (
 from tests.fakes.issuing import ISSUER, NOW, open_core, request
 
 READER = f"{PARENT}/sub/reader"
-KEY, EDGES_KEY = "k" * 43, "e" * 43
+KEY = "k" * 43
 
 
 @pytest.fixture
 async def core(tmp_path):
     core = await open_core(tmp_path)
     await with_edge(core)
-    await execute(core, "UPDATE sidecars SET jkt = $1", EDGES_KEY)
     await core.register(PARENT, UID)
     await execute(core, "UPDATE entries SET sidecar_id = 1")
     yield core
