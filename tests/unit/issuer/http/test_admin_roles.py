@@ -32,6 +32,10 @@ ROUTES = [
     ("GET", "/verifiers", None, UNLIMITED),
     ("GET", "/insight", None, UNLIMITED),
     ("GET", "/enforcement/0", None, EVERYONE),
+    ("GET", "/tasks", None, EVERYONE),
+    ("POST", "/tasks/complete", {"task": "t-81"}, {OPERATOR, ADMIN, OWNER, OWNING_ADMIN}),
+    ("POST", "/sidecars/edge-1/evict", REASON, OPERATORS),
+    ("POST", "/sidecars/edge-1/ban", REASON, OPERATORS),
     ("GET", "/providers/shop", None, UNLIMITED),
     ("POST", "/resolve", {"what": "acme/planner"}, EVERYONE),
     ("POST", "/resolve", {"what": "zeta/planner"}, UNLIMITED),
@@ -58,6 +62,7 @@ ROUTES = [
 async def credentials(issuer) -> dict[str, str | None]:
     await issuer.register("acme/planner")
     await issuer.register("zeta/planner", account="zeta")
+    await issuer.call("POST", "/grants", {"agent": "acme/planner", "task": "t-81"}, status=201)
     await issuer.call("POST", "/join-tokens", {"sidecar": "edge-1"}, status=201)
     await issuer.call("POST", "/providers", {"name": "shop", "audiences": ["A"]}, status=201)
     return {
