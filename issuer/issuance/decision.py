@@ -1,6 +1,6 @@
 """The decision on one entitlement: whose authority, how much of it, until when. Pure: values in, a value or a refusal out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -107,7 +107,7 @@ def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
     require_person(held.person)
     _require_key(entitlement, held.key)
     request, entry = entitlement.request, entitlement.entry
-    ceilings, standing_above = _ceilings(held, now)
+    ceilings, standing_above = ceilings_of(held.above, now)
     opens = held.grant is None and (request.task is not None or request.person is not None)
     grant = usable(held.under if opens else held.grant, now)
     rests_on = _links(entitlement, held, grant, standing_above)
@@ -153,12 +153,16 @@ def _planned(request: IssuanceRequest, under: HeldGrant, ceilings: Ceilings) -> 
     return PlannedGrant(request.task, narrowed(under.scope, "jit", request.scope, ceilings), "jit", person=person)
 
 
-def _ceilings(held: Held, now: int) -> tuple[Ceilings, list[HeldGrant]]:
-    """What the agents above may do at most: a sub-agent's authority rests on the standing grant of each."""
-    if not held.above:
+def ceilings_of(above: Sequence[Above], now: int) -> tuple[Ceilings, list[HeldGrant]]:
+    """What the agents above may do at most, and by which grants: a sub-agent's authority rests on the standing grant of each.
+
+    Raises:
+        NotEntitledError: one of them has none that is active (`no_grant`).
+    """
+    if not above:
         return (), []
-    standing = [usable(above.standing, now, f"agent {above.agent}, above it,") for above in held.above]
-    return tuple((above.agent, grant.scope) for above, grant in zip(held.above, standing, strict=True)), standing
+    standing = [usable(each.standing, now, f"agent {each.agent}, above it,") for each in above]
+    return tuple((each.agent, grant.scope) for each, grant in zip(above, standing, strict=True)), standing
 
 
 def _require_key(entitlement: Entitlement, key: HeldKey | None) -> None:

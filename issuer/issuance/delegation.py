@@ -4,6 +4,7 @@ What the child gets is the parent's, never more: the scope of the parent's *toke
 person, its key, its end, and the state of everything that the parent's authority rests on.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec import Struct
 from attestors.errors import EvidenceRefusedError
 from issuer.errors import NotEntitledError
 from issuer.issuance.chain import (
+    earliest,
     encoded,
     links_of,
     require_active,
@@ -18,6 +20,7 @@ from issuer.issuance.chain import (
     require_room,
     usable,
 )
+from issuer.issuance.decision import Above, ceilings_of
 from issuer.issuance.model import (
     Basis,
     Delegation,
@@ -29,6 +32,7 @@ from issuer.issuance.model import (
     Opening,
     PlannedGrant,
 )
+from issuer.registry.ceilings import within
 from issuer.registry.requests import MAX_SUB_AGENT_DEPTH
 from issuer.registry.state import StatusValue
 from remit.errors import ScopeRefusedError
@@ -56,6 +60,7 @@ class Delegable(Struct, frozen=True, kw_only=True):
         parent: the grant of the parent's token, with the grants above it, or None.
         status: what the status list says of the parent's token.
         own: the sub-agent's grant for just this, whatever its state, or None.
+        above: the agents above the one whose own grant all that was delegated from, the first of the account first.
         sidecar: the sidecar that asks, or None: the parent itself does.
         key: the key that the parent's token is bound to, if that still is somebody's, or None. It may be an agent's further up.
         person: the person on whose behalf the parent acts, or None.
@@ -69,6 +74,7 @@ class Delegable(Struct, frozen=True, kw_only=True):
     parent: HeldGrant | None
     status: StatusValue
     own: HeldGrant | None
+    above: tuple[Above, ...]
     sidecar: Link | None
     key: HeldKey | None
     person: Node | None
@@ -149,7 +155,8 @@ def decide_delegation(request: IssuanceRequest, delegation: Delegation, held: De
             code="no_agent_key",
             hint="get a token that is bound to the new key",
         )
-    agent, ceiling = str(request.agent), SpendScope.parse(delegation.scope)
+    ceilings, standing_above = ceilings_of(held.above, now)
+    agent, ceiling = str(request.agent), within(SpendScope.parse(delegation.scope), ceilings)
     if held.own is None:
         planned = PlannedGrant(
             task_of(request, delegation),
@@ -158,13 +165,14 @@ def decide_delegation(request: IssuanceRequest, delegation: Delegation, held: De
             delegated=True,
         )
         _require_place(agent, held)
-        return Opening(request, agent, parent, planned, _links(held, parent))
+        return Opening(request, agent, parent, planned, _links(held, [parent, *standing_above]))
     own = usable(held.own, now)
     scope = encoded(_within_both(ceiling, SpendScope.parse(own.scope), request.scope))
-    rests_on = _links(held, own)
+    rests_on = _links(held, [own, *standing_above])
     if own.index is None:
         return Opening(request, agent, own, None, rests_on)
-    return Basis(agent, None, own, own.index, scope, own.ends_at, rests_on, held.key, held.person_digest)
+    ends_at = earliest(own.ends_at, *[above.ends_at for above in standing_above])
+    return Basis(agent, None, own, own.index, scope, ends_at, rests_on, held.key, held.person_digest)
 
 
 def _within_both(token: SpendScope, grant: SpendScope, requested: SpendScope | None) -> SpendScope:
@@ -195,8 +203,8 @@ def _require_place(agent: str, held: Delegable) -> None:
     require_room(agent, room=held.room)
 
 
-def _links(held: Delegable, grant: HeldGrant) -> frozenset[Link]:
+def _links(held: Delegable, grants: Sequence[HeldGrant]) -> frozenset[Link]:
     """Own and parent's grants are one line."""
     person, key = held.person, held.key
     others = (held.sidecar, None if key is None else key.link, None if person is None else person.link)
-    return links_of(held.chain, [grant], others)
+    return links_of(held.chain, grants, others)

@@ -126,3 +126,31 @@ async def test_what_is_usual_costs_no_more_reads(core):
     assert (core.database.reads - before[0], core.database.transactions - before[1]) == (1, 1)
     await core.issuance.issue([wanted])
     assert (core.database.reads - before[0], core.database.transactions - before[1]) == (1, 2)
+
+
+@pytest.mark.parametrize("state", ["suspended", "revoked"])
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_an_agent_above_the_one_that_delegates_has_its_say(core, state, meanwhile):
+    """A sub-agent with entry and grant of its own delegates no longer than it gets tokens: while each agent above has its standing grant."""
+    await core.register(READER, "unix:uid:7")
+    await execute(core, "UPDATE entries SET sidecar_id = 1")
+    token = await parent_token(core, READER, "unix:uid:7")
+    if meanwhile:
+        assert not isinstance(await ask(core, token), RemitError)
+    stop = f"UPDATE grants SET state = '{state}', revision = revision + 1 WHERE agent_id = 1"
+    core.database.before = [lambda: execute(core, stop)] if meanwhile else []
+    if not meanwhile:
+        await execute(core, stop)
+    outcome = await ask(core, token)
+    assert isinstance(outcome, RemitError)
+    assert outcome.code == "no_grant"
+
+
+async def test_a_sub_agents_child_has_no_more_than_every_agent_above_has_by_now(core):
+    """The grant above was replaced by one that ends sooner: so does what is delegated below it."""
+    await core.register(READER, "unix:uid:7")
+    await execute(core, "UPDATE entries SET sidecar_id = 1")
+    token = await parent_token(core, READER, "unix:uid:7")
+    await execute(core, "UPDATE grants SET expires_at = $1, revision = revision + 1 WHERE agent_id = 1", NOW + 60)
+    (credential,) = await ask(core, token)
+    assert credential.expires_at == NOW + 60
