@@ -13,7 +13,7 @@ import msgspec
 
 from issuer.audit.store import append
 from issuer.authority import store
-from issuer.authority.model import Changed, Kind, Stop, Stopped, Verb
+from issuer.authority.model import Changed, Kind, Stopped, Verb, check_why
 from issuer.authority.resolve import resolve
 from issuer.authority.stopping import stop, void_index
 from issuer.authority.targets import Target, resolved
@@ -50,8 +50,8 @@ class Eviction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     revoke_issued: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what would not print on one line; raises ValueError as `Stop`."""
-        Stop("sidecar", self.reason, self.ticket)
+        """Refuse what would not print on one line."""
+        check_why(self.reason, self.ticket)
 
 
 async def remove(

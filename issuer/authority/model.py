@@ -61,6 +61,12 @@ def next_state(current: State, verb: Verb, what: str) -> State:
     return reached
 
 
+def check_why(reason: str, ticket: str | None) -> None:
+    """Refuse what would not print on one line; raises ValueError."""
+    if not (reason + (ticket or "")).isprintable():
+        raise ValueError("`reason` and `ticket` are one line of printable characters")
+
+
 class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an operator wants suspended, resumed or revoked.
 
@@ -76,8 +82,7 @@ class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Refuse what would not print on one line."""
-        if not (self.reason + (self.ticket or "")).isprintable():
-            raise ValueError("`reason` and `ticket` are one line of printable characters")
+        check_why(self.reason, self.ticket)
 
 
 class Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,17 +100,17 @@ class Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: ShortText = "the task is done"
     ticket: ShortText | None = None
 
-    @property
-    def stop(self) -> Stop:
-        """The same as something to stop; raises ValueError as `Stop`."""
-        return Stop(f"task:{self.task}", self.reason, self.ticket)
-
     def __post_init__(self) -> None:
         """Refuse what is no task or agent, or would not print on one line."""
         check_task(self.task)
         if self.agent is not None:
             parse_agent(self.agent)
-        _ = self.stop
+        check_why(self.reason, self.ticket)
+
+    @property
+    def stop(self) -> Stop:
+        """The same as something to stop."""
+        return Stop(f"task:{self.task}", self.reason, self.ticket)
 
 
 class TaskDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -125,7 +125,8 @@ class Authority:
             NotEntitledError: neither the agent nor one above it is for the workloads of this sidecar (`no_entry`).
         """
         grants = await self._database.transaction(lambda tx: complete_for(tx, sidecar, done, at_ms))
-        self._changed()
+        if grants:
+            self._changed()
         return grants
 
     async def revoke_token(self, change: Change, jti: str) -> None:
