@@ -73,6 +73,7 @@ class Watch:
         elif verifier.provider != provider:
             raise ConflictError("that instance is registered already", hint="draw another one, at random")
         verifier.seen = now
+        self.forgotten.discard(verifier.instance)  # from here on its row is to stay
         return verifier
 
     def withdraw(self, verifier: Verifier) -> None:

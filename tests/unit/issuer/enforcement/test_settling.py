@@ -5,6 +5,7 @@ import json
 import pytest
 from prometheus_client import REGISTRY
 
+from issuer.enforcement.model import MARGIN_MS
 from issuer.storage import StorageError
 from tests.fakes.enforcing import BOUND_MS, BOUNDS, Monotonic, enforcing
 
@@ -162,3 +163,27 @@ async def test_changes_that_are_settled_are_forgotten_in_time(issuer, monkeypatc
         await issuer.until(f"SELECT enforced FROM status_changes WHERE seq = {seq}", [(1,)])
     assert [one.milliseconds for one in (await issuer.report(1)).enforced] == [None]
     assert [one.milliseconds is None for one in (await issuer.report(6)).enforced] == [False]
+
+
+async def test_the_row_of_a_verifier_that_comes_back_is_not_deleted_late(issuer, monkeypatch):
+    """It lapsed while nothing could be written; its row would have gone after it had registered again, and a restart forgotten it."""
+    await issuer.register("one")
+    transaction, round_ = issuer.database.transaction, issuer.enforcement._round
+
+    async def fail(_work):
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(issuer.database, "transaction", fail)
+    issuer.clock.ms += BOUND_MS + MARGIN_MS + 1
+    await round_(flush=True)
+
+    async def then_a_round(work):
+        monkeypatch.setattr(issuer.database, "transaction", transaction)
+        done = await transaction(work)
+        await round_(flush=True)
+        return done
+
+    monkeypatch.setattr(issuer.database, "transaction", then_a_round)
+    await issuer.register("one")
+    await round_(flush=True)
+    assert await issuer.rows("SELECT name FROM verifiers") == [("one",)]
