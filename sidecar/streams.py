@@ -85,7 +85,7 @@ class Streams:
             await self._cause()
             try:
                 await self._ask_again()
-            except UnavailableError as error:
+            except RemitError as error:
                 _log.info("streams not checked", code=error.code)
                 self._ask(within=self._splay_seconds)
             await asyncio.sleep(_PAUSE_SECONDS)

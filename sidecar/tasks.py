@@ -205,7 +205,7 @@ class Tasks:
             try:
                 await self._confirm(task)
                 await self._settle(task)
-            except (UnavailableError, OSError) as error:
+            except (RemitError, OSError) as error:
                 _log.info("task not settled", agent=task.agent, task=task.name, why=str(error))
                 task.pace.failed()
                 await asyncio.sleep(max(_LEAST_PAUSE_SECONDS, task.pace.wait_seconds))

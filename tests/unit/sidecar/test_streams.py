@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from remit.errors import RefusedError, UnavailableError
-from sidecar.errors import ExpelledError
+from sidecar.errors import ExpelledError, IssuerRefusedError
 from sidecar.evidence import Evidence
 from sidecar.identity import Identities
 from sidecar.state import Membership
@@ -143,6 +143,18 @@ async def test_while_the_issuer_is_away_streams_go_on_and_are_asked_about_later(
     async with house.streams.open(Connection(3)) as watch:
         await _turns()
         watch.check()
+        house.issuer.error = None
+        with pytest.raises(RefusedError, match="no entry"):
+            await asyncio.wait_for(watch.wait(), 5)
+
+
+async def test_a_refusal_to_say_who_is_an_agent_ends_no_watching(house: House) -> None:
+    """An issuer that refuses the question, whatever its reason, is asked again."""
+    async with house.streams.open(Connection(1)) as watch:
+        house.issuer.error = IssuerRefusedError("not now", code="forbidden", status=403)
+        house.streams.changed(here=True)
+        await _turns()
+        del house.issuer.agents[1]
         house.issuer.error = None
         with pytest.raises(RefusedError, match="no entry"):
             await asyncio.wait_for(watch.wait(), 5)

@@ -27,6 +27,7 @@ class House:
         self.agents: dict[str, Sequence[str]] = {}
         self.away = False
         self.refusal: RemitError | None = None
+        self.question: RemitError | None = None
         self.completed: list[tuple[str, str]] = []
         self.tasks = self.make()
 
@@ -40,6 +41,8 @@ class House:
 
     async def identities(self, workloads: Iterable[Evidence]) -> dict[bytes, Identity | RemitError]:
         self.answer()
+        if self.question is not None:
+            raise self.question
         found = {one.digest: self.agents.get(bytes(one.encoded).decode(), ("acme/planner",)) for one in workloads}
         nobody = IssuerRefusedError("no entry matches", code="no_entry", status=403)
         return {
@@ -250,3 +253,13 @@ async def _until(condition) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():
             await asyncio.sleep(0)
+
+
+async def test_a_refusal_to_say_who_is_an_agent_loses_no_task(house: House, programs: list[Program]) -> None:
+    """An issuer that refuses the question, whatever its reason, is asked again."""
+    house.question = IssuerRefusedError("not now", code="forbidden", status=403)
+    await house.tasks.open(programs[0].record("l-1"))
+    programs[0].end()
+    assert await house.tasks.state_of("l-1", 1000, 0.2) == TaskState("pending")
+    house.question = None
+    assert await house.settles("l-1") == TaskState("completed", 2)
