@@ -16,6 +16,7 @@ from cli.output import Format, print_item, print_list
 from remit.dpop import create_proof
 from remit.errors import ConfigurationError, InvalidInputError
 from remit.ids import AccountName
+from remit.reasons import reason_of
 
 app = group("Keys of an account, listed in its DID document.")
 
@@ -87,7 +88,7 @@ def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
         refuse_if_exposed(path, path.stat())
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+        raise ConfigurationError(f"cannot read {path}: {reason_of(error)}") from error
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"{path} is not a private key in PEM without a password") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":

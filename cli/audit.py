@@ -18,7 +18,20 @@ from remit.errors import UnavailableError
 app = group("Audit log: the record of every decision.")
 
 _COLUMNS = ("seq", "at_ms", "kind", "outcome", "actor", "agent", "grant_id", "jti", "about")
-_ABOUT = ("what", "audience", "task", "reason", "route", "code", "why")
+_ABOUT = (
+    "verb",
+    "what",
+    "audience",
+    "task",
+    "reason",
+    "ticket",
+    "enforced",
+    "enforced_ms",
+    "silent_verifiers",
+    "route",
+    "code",
+    "why",
+)
 _PAGE = 500
 
 Agent = Annotated[str | None, typer.Option(help="Only what concerns this agent.", show_default=False)]
@@ -134,5 +147,5 @@ def _brief(record: JSONObject) -> JSONObject:
     """The record with `about`, the few things of its detail that tell people most; `-o json` has all of it."""
     detail = record.get("detail")
     known = detail if isinstance(detail, dict) else {}
-    about = [f"{name}: {readable(name, known[name])}" for name in _ABOUT if known.get(name) is not None]
+    about = [f"{name}: {readable(name, known[name])}" for name in _ABOUT if known.get(name) not in (None, [])]
     return {**record, "about": "; ".join(about)}

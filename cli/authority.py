@@ -120,4 +120,6 @@ def _outcome(verb: str, answer: JSONObject) -> str:
     grants = changed.get("grants") if isinstance(changed, dict) else None
     how_many = "1 grant" if grants == 1 else f"{grants} grants"
     when = readable("committed_at_ms", answer.get("committed_at_ms"))
-    return printable(f"{_PAST[verb]} {what} at {when} ({how_many} changed, sequence {answer.get('seq')})")
+    has_grants = not (isinstance(resolved, dict) and resolved.get("kind") == "key")
+    changes = f"{how_many} changed, " if has_grants else ""
+    return printable(f"{_PAST[verb]} {what} at {when} ({changes}sequence {answer.get('seq')})")

@@ -11,6 +11,7 @@ from cli.issuer_client import IssuerClient
 from cli.output import JSONObject
 from remit.errors import ConfigurationError, InvalidInputError, RefusedError
 from remit.ids import DID
+from remit.reasons import reason_of
 from remit.webvh import History, Version, verify_history
 
 
@@ -64,7 +65,7 @@ def read_log(where: str) -> str:
     try:
         return _text(Path(where).read_bytes(), where)
     except OSError as error:
-        raise ConfigurationError(f"cannot read {where}: {error.strerror}") from error
+        raise ConfigurationError(f"cannot read {where}: {reason_of(error)}") from error
 
 
 def fetch_log(client: IssuerClient, path: str) -> str:

@@ -39,7 +39,8 @@ def add(
 ) -> None:
     """Register a provider; its credential is shown once, and a revoked name is never used again."""
     with connect() as issuer:
-        answer = issuer.post(f"{ADMIN}/providers", {"name": name, "audiences": audience, "owner": owner})
+        told = {"name": _new_name(name), "audiences": audience, "owner": owner}
+        answer = issuer.post(f"{ADMIN}/providers", told)
     _hand_over(answer, to, output)
 
 
@@ -75,6 +76,13 @@ def _hand_over(answer: JSONObject, to: Path | None, output: Format) -> None:
     print_item(answer, output)
     if to is None:
         note("the credential is not shown again: its verifiers take it from REMIT_PROVIDER_CREDENTIAL")
+
+
+def _new_name(name: str) -> str:
+    try:
+        return str(AccountName.parse(name))
+    except InvalidInputError as error:
+        raise InvalidInputError(f"no valid name of a provider: {name[:64]!r}", hint=error.hint) from None
 
 
 def _segment(name: str) -> str:

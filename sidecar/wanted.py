@@ -51,4 +51,14 @@ def check(request: TokenRequest) -> None:
         if value is not None and not 0 < len(value) <= longest:
             raise InvalidInputError(f"{name} must have 1 to {longest} characters", code="malformed_request")
     if request.sub_agent is not None:
-        AgentName.parse(f"account/{request.sub_agent}")
+        _check_sub_agent(request.sub_agent)
+
+
+def _check_sub_agent(name: str) -> None:
+    try:
+        AgentName.parse(f"account/{name}")
+    except InvalidInputError:
+        raise InvalidInputError(
+            f"no valid name of a sub-agent: {name[:64]!r}",
+            hint="name it from the agent on, without the agent's own name: reader, or reader/sub/pages",
+        ) from None

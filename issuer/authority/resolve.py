@@ -59,6 +59,10 @@ async def resolve_task(tx: Transaction, operator: Operator, task: str, agent: st
     return of_grants(Kind.TASK, task, tuple(held), State.ACTIVE, None)
 
 
+_LISTED_BY: Final = {Kind.TOKEN: "audit list --kind issuance"}
+_PREFIXED: Final = "sidecar:, provider:, operator:, key:, person:"
+
+
 async def _is_ours(tx: Transaction, meaning: Meaning) -> bool:
     """Whether what was named by its did:webvh has the history that this certifies, and not only the name."""
     return meaning.scid is None or meaning.scid == await scid_of(tx, meaning.name)
@@ -70,10 +74,14 @@ def _nothing(possible: Sequence[Meaning]) -> NotFoundError:
             "no agent has acted for this person",
             hint="compare issuer and subject with `iss` and `sub` of their tokens; the provider that knows them ends their account",
         )
-    return NotFoundError(
-        "nothing is known by that name",
-        hint="name an account, an agent, a SPIFFE ID, a DID, a token, a jti, a grant or a task",
-    )
+    return NotFoundError("nothing is known by that name", hint=_where_to_look(possible))
+
+
+def _where_to_look(possible: Sequence[Meaning]) -> str:
+    if len(possible) != 1:
+        return f"name an account, an agent, a SPIFFE ID, a DID, a token, a jti, a grant or a task; others by their prefix: {_PREFIXED}"
+    kind = possible[0].kind
+    return f"`remit {_LISTED_BY.get(kind, f'{kind} list')}` shows those that there are"
 
 
 async def _find(tx: Transaction, operator: Operator, meaning: Meaning) -> Target | None:

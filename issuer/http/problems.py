@@ -134,7 +134,7 @@ def _without_values(error: RemitError) -> str:
     """The detail without what it quotes of the input, and without secrets: one may have been put into the wrong place."""
     detail = _cut(error.detail)  # first: the expressions take a time that grows with the square of the length
     if isinstance(error, InvalidInputError):
-        detail = _QUOTED_RE.sub("…", detail)
+        detail = _QUOTED_RE.sub("…", detail).replace("matching regex …", "of another form")
     return _SECRET_RE.sub("…", detail)
 
 

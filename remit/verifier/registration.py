@@ -159,7 +159,7 @@ class Registration:
         self._failure = error.detail
 
     def _refusal(self) -> ConfigurationError:
-        hint = "check the credential, or make a new one with remit provider"
+        hint = "check the credential, or ask for a new one: remit provider rotate-credential"
         return ConfigurationError(f"{self._issuer} refuses the provider credential", hint=hint)
 
     def _say(self, method: str, suffix: str, body: object, seconds: float, now: float) -> bytes:
