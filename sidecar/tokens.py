@@ -17,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from remit.errors import UnavailableError
+from remit.errors import InvalidInputError, UnavailableError
 from sidecar.batching import Batcher
 from sidecar.cache import LATE_FRACTION, Answer, AnswerCache, Key, Replies, StatusEntry, key_of
 from sidecar.errors import IssuerRefusedError
@@ -28,6 +28,8 @@ from sidecar.wanted import as_launched, check
 
 _log = structlog.get_logger(__name__)
 
+_MOST_ASKS = 4
+
 
 class Standing(Protocol):
     """What is known against tokens."""
@@ -37,6 +39,9 @@ class Standing(Protocol):
 
     def is_gone(self, kid: str) -> bool:
         """Whether a signing key was published and is no longer; one that was never seen is not gone."""
+
+    def knowledge(self) -> object:
+        """What the two answer by now: equal to what it was before, as long as they answer the same."""
 
 
 class Exchanger(Protocol):
@@ -88,8 +93,13 @@ class Tokens:
         """An answer that may be given now; None: `fetch` it.
 
         Raises:
+            InvalidInputError: the audience is the issuer's own token endpoint.
             IssuerRefusedError: the workload was launched as another agent than the one it asks for.
         """
+        self._refuse_own_audience(request)
+        return self._cached(evidence, request)
+
+    def _cached(self, evidence: Evidence, request: TokenRequest) -> Answer | None:
         request = as_launched(evidence, request)
         key = key_of(evidence.digest, request)
         now = self._clock()
@@ -110,10 +120,15 @@ class Tokens:
         """Get an answer from the issuer, together with all others who want the same.
 
         Raises:
-            InvalidInputError: the audience is empty, something is too long, or a sub-agent's name is none.
+            InvalidInputError: the audience is empty or the issuer's own token endpoint, something is too long, or a sub-agent's
+                name is none.
             IssuerRefusedError: the workload is not entitled to it.
             UnavailableError: the issuer does not answer, and nothing good is cached.
         """
+        self._refuse_own_audience(request)
+        return await self._fetched(evidence, request)
+
+    async def _fetched(self, evidence: Evidence, request: TokenRequest) -> Answer:
         check(request)
         request = as_launched(evidence, request)
         key = key_of(evidence.digest, request)
@@ -186,17 +201,27 @@ class Tokens:
             _log.info("no token", code=getattr(error, "code", type(error).__name__), detail=str(error))
 
     async def _issue(self, key: Key, evidence: Evidence, request: TokenRequest) -> Answer:
-        try:
-            answer = await self._ask(evidence, request)
-            if self._is_withdrawn(answer):
-                # It was decided before what is known by now. What the issuer says next, it says after that.
+        for _ in range(_MOST_ASKS):
+            known = self._standing.knowledge()
+            try:
                 answer = await self._ask(evidence, request)
-        except IssuerRefusedError:
-            self._cache.drop(key)
-            raise
-        if not self._is_withdrawn(answer):
-            self._cache.put(key, answer)
-        return answer
+            except IssuerRefusedError:
+                self._cache.drop(key)
+                raise
+            if not self._is_withdrawn(answer):
+                self._cache.put(key, answer)
+                return answer
+            if self._standing.knowledge() == known:  # the issuer decided after all that: given, but not kept
+                return answer
+        raise UnavailableError(
+            "what is granted is withdrawn as fast as it is asked for", hint="try again with a backoff"
+        )
+
+    def _refuse_own_audience(self, request: TokenRequest) -> None:
+        """Tokens that can be exchanged for those of sub-agents stay here."""
+        if request.audience == self._exchanger.endpoint:
+            hint = "POST /v1/delegate gives tokens of sub-agents"
+            raise InvalidInputError("no token is given out for the token endpoint", code="malformed_request", hint=hint)
 
     async def _ask(self, evidence: Evidence, request: TokenRequest) -> Answer:
         asked_at, expulsions = self._clock(), self._expulsions
@@ -220,8 +245,8 @@ class Tokens:
         if request.sub_agent is None:
             return await self._batcher.issue(evidence, request)
         above = request.for_delegator(self._exchanger.endpoint)
-        answer = self.cached(evidence, above)
+        answer = self._cached(evidence, above)
         if answer is None or self._clock() >= answer.renew_at:
             # No delegated token outlives its subject token, so that one is a young one.
-            answer = await self.fetch(evidence, above)
+            answer = await self._fetched(evidence, above)
         return (await self._exchanger.exchange(answer.tokens[0], request),)

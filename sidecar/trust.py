@@ -94,6 +94,11 @@ class Trust:
         """Whether a key is tainted, or was in the bundle and is no longer, its last token having expired."""
         return kid in self._gone
 
+    def knowledge(self) -> object:
+        """What the two answer by: it differs once they may answer differently."""
+        snapshot = self._watch.snapshot
+        return snapshot.epoch, _statuses(snapshot)
+
     def validate(self, token: str, audience: str) -> tuple[str, Mapping[str, JSONValue]]:
         """See `Validator`. A token that is bound to a key is refused: this call carries no proof."""
         if not self._watch.snapshot.issuers:

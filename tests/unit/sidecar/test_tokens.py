@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+from typing import Any
 
 import msgspec
 import pytest
 
 from remit.errors import InvalidInputError, UnavailableError
-from remit.jose import b64url_encode
+from remit.jose import b64url_encode, parse_unverified
 from sidecar.batching import Batcher
 from sidecar.cache import AnswerCache, Replies, StatusEntry
 from sidecar.errors import IssuerRefusedError
@@ -86,6 +87,9 @@ class Withdrawn:
 
     def is_withdrawn(self, entry: StatusEntry) -> bool:
         return entry in self.entries
+
+    def knowledge(self) -> object:
+        return frozenset(self.entries), frozenset(self.kids)
 
 
 class House:
@@ -244,6 +248,52 @@ async def test_a_token_that_is_resumed_before_that_is_known_is_given_but_not_kep
     assert await house.token() == await house.token()
 
 
+async def test_what_is_withdrawn_while_it_is_asked_for_again_is_not_given(house: House) -> None:
+    """Each answer is held against all that is known when it lands; what was known when it was asked for, the issuer knew too."""
+    house.issuer.gate.clear()
+    asked = asyncio.ensure_future(house.token())
+    for index in range(5, 8):
+        await turns()
+        house.standing.entries.add(StatusEntry(LIST, index))
+        house.tokens.drop_withdrawn()
+        house.issuer.index = index
+        house.issuer.gate.set()
+        await asyncio.sleep(0)
+        house.issuer.gate.clear()
+    house.issuer.index = 8
+    house.issuer.gate.set()
+    assert _index_of(await asked) == 8
+    assert len(house.tokens) == 1
+
+
+async def test_what_is_withdrawn_again_and_again_is_not_given(house: House) -> None:
+    """There is an end to asking."""
+    post = house.issuer.post
+
+    async def withdrawn_on_its_way(body: bytes) -> bytes:
+        house.issuer.index += 1
+        answer = await post(body)
+        house.standing.entries.add(StatusEntry(LIST, house.issuer.index))
+        return answer
+
+    house.tokens._batcher = Batcher(withdrawn_on_its_way)
+    with pytest.raises(UnavailableError, match="withdrawn"):
+        await house.token()
+    assert len(house.issuer.asked) == 4
+
+
+@pytest.mark.parametrize("sub_agent", [None, "reader"])
+async def test_tokens_that_can_be_exchanged_stay_here(house: House, sub_agent: str | None) -> None:
+    """Whoever asks for one is refused, also when it is at hand."""
+    await house.token(TokenRequest("a", sub_agent="reader/sub/x"))
+    asked, request = len(house.issuer.asked), TokenRequest("https://i/token", sub_agent=sub_agent)
+    with pytest.raises(InvalidInputError, match="token endpoint"):
+        house.tokens.cached(house.evidence, request)
+    with pytest.raises(InvalidInputError, match="token endpoint"):
+        await house.tokens.fetch(house.evidence, request)
+    assert len(house.issuer.asked) == asked
+
+
 async def test_an_answer_to_a_sidecar_that_was_expelled_meanwhile_is_not_given(house: House) -> None:
     """What is under way when everything is dropped is dropped too."""
     house.issuer.gate.clear()
@@ -316,12 +366,25 @@ async def test_delegated_tokens_end_with_a_change_too(house: House) -> None:
     assert house.tokens.drop_withdrawn() == 1
 
 
+@pytest.mark.parametrize("task", ["a b", "", "t\n", "x" * 129])
+async def test_what_is_no_task_is_refused_here(house: House, task: str) -> None:
+    """Nothing is asked of the issuer for it."""
+    with pytest.raises(InvalidInputError):
+        await house.tokens.fetch(house.evidence, TokenRequest("a", task=task))
+    assert house.issuer.asked == []
+
+
 @pytest.mark.parametrize("name", ["", "/", "a//b", "reader/x", "../x", "reader/sub/", "a" * 3000])
 async def test_what_is_no_sub_agents_name_is_refused_here(house: House, name: str) -> None:
     """Nothing is asked of the issuer for it."""
     with pytest.raises(InvalidInputError):
         await house.tokens.fetch(house.evidence, TokenRequest("a", sub_agent=name))
     assert house.issuer.asked == []
+
+
+def _index_of(token: str) -> object:
+    claims: Any = parse_unverified(token).unverified_payload()
+    return claims["status"]["status_list"]["idx"]
 
 
 async def turns() -> None:
