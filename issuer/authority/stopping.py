@@ -76,10 +76,10 @@ async def _stop_one(tx: Transaction, target: Target, state: State, now: int) -> 
     match target.kind:
         case Kind.ACCOUNT:
             await note_state(tx, AccountName.parse(target.id), now)
-            return await recompute.below_account(tx, target.key)
+            return await recompute.below_account(tx, target.key, now)
         case Kind.AGENT:
             await note_state(tx, AgentName.parse(target.id), now)
-            return await recompute.below_agent(tx, target.key)
+            return await recompute.below_agent(tx, target.key, now)
         case Kind.PERSON:
             return await recompute.of_person(tx, target.key)
         case Kind.SIDECAR if state is not State.ACTIVE:

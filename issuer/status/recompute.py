@@ -4,7 +4,9 @@ The value of a grant's index follows from states alone (`issuer.registry.state.e
 have a hundred thousand grants): of the grant; of the grants that it was opened under or delegated from, up to the first; of
 the persons on whose behalf any of these is; of its agent and that agent's ancestors; and of the account. So resuming restores
 exactly what suspending took. A grant's parent is of the same agent or of an ancestor: no other agents count. Only the index that
-a grant has now is recomputed: one that was revoked together with a token stays so.
+a grant has now is recomputed: one that was revoked together with a token stays so. Below accounts and agents, grants that are over are left
+as they are: one that is revoked itself says so for good, and no token is good that names one which expired. Agents open grants as they
+like, one for each task; what they are done with must not hold up their end.
 """
 
 from typing import Final
@@ -12,6 +14,9 @@ from typing import Final
 from issuer.registry.state import StatusValue
 from issuer.status.model import Mark, StatusIndex
 from issuer.storage import Row, Transaction, Value
+
+_OVER_SECONDS: Final = 3600
+"""So long after its end no token of a grant is taken any more, with any leeway that can be configured."""
 
 _RANK: Final = "CASE WHEN 'revoked' IN ({0}) THEN 2 WHEN 'suspended' IN ({0}) THEN 1 ELSE 0 END"
 _RECOMPUTE: Final = """
@@ -47,6 +52,7 @@ _OF_AGENTS: Final = """
     ),
     affected (id, agent_id, list, idx) AS (
         SELECT grants.id, tree.id, grants.status_list, grants.status_index FROM tree JOIN grants ON grants.agent_id = tree.id
+        WHERE grants.state <> 'revoked' AND (grants.expires_at IS NULL OR grants.expires_at > $2)
     )
 """
 _WITH_THOSE_BELOW: Final = """
@@ -75,14 +81,14 @@ OF_PERSON: Final = _statement(_WITH_THOSE_BELOW, "person_id = $1")
 """The statements, for those who look at their plans."""
 
 
-async def below_account(tx: Transaction, account_id: int) -> list[Mark]:
-    """Recompute every grant of the account; returns what changed."""
-    return await _recompute(tx, BELOW_ACCOUNT, account_id)
+async def below_account(tx: Transaction, account_id: int, now: int) -> list[Mark]:
+    """Recompute every grant of the account that is not over at `now`; returns what changed."""
+    return await _recompute(tx, BELOW_ACCOUNT, account_id, now - _OVER_SECONDS)
 
 
-async def below_agent(tx: Transaction, agent_id: int) -> list[Mark]:
-    """Recompute every grant of the agent and of its sub-agents; returns what changed."""
-    return await _recompute(tx, BELOW_AGENT, agent_id)
+async def below_agent(tx: Transaction, agent_id: int, now: int) -> list[Mark]:
+    """Recompute every grant of the agent and of its sub-agents that is not over at `now`; returns what changed."""
+    return await _recompute(tx, BELOW_AGENT, agent_id, now - _OVER_SECONDS)
 
 
 async def below_grant(tx: Transaction, grant_id: str) -> list[Mark]:
@@ -106,8 +112,8 @@ async def retire_index(tx: Transaction, index: StatusIndex) -> list[Mark]:
     return [Mark(index.list, index.idx, StatusValue.INVALID)] if changed else []
 
 
-async def _recompute(tx: Transaction, statement: str, root: Value) -> list[Mark]:
-    return [_mark(row) for row in await tx.fetch(statement, root)]
+async def _recompute(tx: Transaction, statement: str, *args: Value) -> list[Mark]:
+    return [_mark(row) for row in await tx.fetch(statement, *args)]
 
 
 def _mark(row: Row) -> Mark:
