@@ -1,7 +1,7 @@
 """httpx: `httpx.Client(auth=remit.integrations.httpx.Auth(audience="https://api.example.com"))`, for both clients.
 
 The token is for one provider: give this auth to the requests that go there and to no others. A token that is bound to the agent's
-key goes with a proof of possession (DPoP), made anew for each attempt. A 401 makes it ask the sidecar once more; when that has
+key goes with a proof of possession (DPoP), made anew for each attempt; it is on the wire only, so that no redirect takes it along. A 401 makes it ask the sidecar once more; when that has
 another token, or the provider asked for a nonce, the request is repeated, unless its body is a stream that is gone.
 """
 
@@ -63,9 +63,25 @@ class Auth(httpx.Auth):
             response = yield _with(response.request, headers)
 
 
+class _OneHop(httpx.Headers):
+    """The headers of one request on the wire, with its proof: a copy, as httpx makes one for where it is redirected to, lacks that."""
+
+    def __init__(self, headers: httpx.Headers, proof: str) -> None:
+        super().__init__(headers)
+        self._proof = proof
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        return [*super().raw, (PROOF.encode(), self._proof.encode())]
+
+
 def _with(request: httpx.Request, headers: Headers) -> httpx.Request:
+    proof = headers.get(PROOF)
+    request.headers = httpx.Headers(request.headers)
     request.headers.pop(PROOF, None)
-    request.headers.update(headers)
+    request.headers.update({name: value for name, value in headers.items() if name != PROOF})
+    if proof is not None:
+        request.headers = _OneHop(request.headers, proof)
     return request
 
 
