@@ -45,6 +45,7 @@ class Auth(AuthBase):
 
 def _repeated(response: requests.Response, attempts: Attempts, kwargs: dict[str, Any]) -> requests.Response:
     """The answer to the last of the further attempts; `response` itself where none helps."""
+    first = response.request
     while attempts.wants_more(answer := _answer(response)) and isinstance(response.request.body, str | bytes | None):
         headers = attempts.again(answer)
         if headers is None:
@@ -59,7 +60,7 @@ def _repeated(response: requests.Response, attempts: Attempts, kwargs: dict[str,
         following.request = again
         response = following
     if response.is_redirect:
-        response.request.headers.pop(PROOF, None)  # the request that follows the redirect is a copy of this one
+        first.headers.pop(PROOF, None)  # the request that follows the redirect is a copy of this one
     return response
 
 
