@@ -37,6 +37,8 @@ _REREAD_SECONDS: Final = 0.05
 _REFUSED_RETRY_SECONDS: Final = 5.0
 _SAFETY_SECONDS: Final = 40.0
 _SAY_SECONDS: Final = 1.0
+_MOST_SECONDS: Final = 10.0
+"""How long all reading of one round may take, whatever the bounds: whoever ends the thread waits for that."""
 _HEARTBEATS: Final = 2.5
 _SILENT_SHARE: Final = 0.4
 """The share of the staleness bound for which the stream may be silent before the lists are polled."""
@@ -84,7 +86,7 @@ class Follower:
         self._subscription = Subscription(reader.issuer, reader.fetcher)
         self._times = times
         self._changed = changed
-        self._budget = times.max_staleness / 3
+        self._budget = min(times.max_staleness / 3, _MOST_SECONDS)
         self._stale = False
         self._polled_at = 0.0
         self._safety_seconds = spread(_SAFETY_SECONDS)
@@ -143,7 +145,7 @@ class Follower:
     def _load(self) -> None:
         started, pause = read_clocks().boot, _FIRST_RETRY_SECONDS
         try:
-            self._load_within(max(self._budget, self._times.start_timeout / 2))
+            self._load_within(max(self._budget, min(self._times.start_timeout / 2, _MOST_SECONDS)))
         except ConfigurationError as error:
             self.refusal, pause = error, _REFUSED_RETRY_SECONDS
             self._failed(error)

@@ -1,11 +1,12 @@
 """Leaving a verifier while its issuer withdraws something, or after its thread met what nobody foresaw."""
 
 import threading
+import time
 
 import pytest
 
 from remit.errors import RevokedError, StaleError
-from remit.verifier import Verifier, watch
+from remit.verifier import Verifier, follower, watch
 from remit.verifier.followers import Followers
 from remit.verifier.refresh import IssuerReader
 from tests.fakes.outcomes import outcome_of, wait_for, wait_until
@@ -38,6 +39,20 @@ def test_what_is_said_to_be_enforced_while_it_is_left_is(issuer, monkeypatch):
         assert outcome_of(verifier, token) is None
         wait_until(lambda: issuer.verifiers.enforced and issuer.feed.subscriptions)
     assert outcomes == [StaleError]
+
+
+def test_leaving_waits_for_no_staleness_bound(issuer, monkeypatch):
+    """However long what is known may count: an issuer that hangs holds up nobody for a share of that."""
+    monkeypatch.setattr(follower, "_MOST_SECONDS", 0.5)
+    with Verifier(issuer.url, AUDIENCE, **TIMES | {"max_staleness": 60.0}, credential=CREDENTIAL) as verifier:
+        wait_until(lambda: issuer.verifiers.enforced and issuer.feed.subscriptions)
+        asked = len(issuer.requests)
+        issuer.pause()
+        verifier.watch.nudge()
+        wait_until(lambda: len(issuer.requests) > asked)
+        started = time.monotonic()
+    assert time.monotonic() - started < 3
+    issuer.resume()
 
 
 def _nested(path):
