@@ -17,6 +17,7 @@ from cli.options import examples
 from cli.output import note
 from cli.problems import ProblemError
 from remit.errors import InvalidInputError, UnavailableError
+from remit.ids import check_task
 
 app = typer.Typer(add_completion=False)
 
@@ -106,7 +107,7 @@ def launch(program: Program, assignment: Assignment, sockets: Sockets, *, proces
 def _assignment(agent: str, task: str | None, task_ttl: int | None) -> Assignment:
     if task_ttl is not None and task is None:
         raise InvalidInputError("--task-ttl without a task", hint="name the task with --task")
-    return Assignment(agent_named(agent), task, task_ttl)
+    return Assignment(agent_named(agent), None if task is None else check_task(task), task_ttl)
 
 
 def _tell_unless_ended(pid: int, error: ProblemError) -> None:

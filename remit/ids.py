@@ -1,4 +1,4 @@
-"""Identifiers: trust domains, SPIFFE IDs, accounts, agents, sidecars and their DIDs.
+"""Identifiers: trust domains, SPIFFE IDs, accounts, agents, sidecars and their DIDs; names of tasks.
 
 Each is a frozen value that is valid once it exists: constructing or parsing anything else raises `InvalidInputError`.
 SPIFFE-ID sections 2.1 to 2.3; did:web and did:webvh, "Method-Specific Identifier". Comparison is by exact text.
@@ -18,6 +18,7 @@ _SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[a-zA-Z0-9._-]+"
 _SEGMENT_RE: Final = re.compile(_SEGMENT, re.ASCII)
 _PATH_RE: Final = re.compile(rf"(?:/{_SEGMENT})*", re.ASCII)
 _AGENT_PATH_RE: Final = re.compile(rf"{_SEGMENT}(?:/sub/{_SEGMENT})*", re.ASCII)
+_TASK_RE: Final = re.compile(r"[A-Za-z0-9._~:@/+=-]{1,128}", re.ASCII)
 _TRUST_DOMAIN_RE: Final = re.compile(r"[a-z0-9._-]{1,255}", re.ASCII)
 # A last label that begins with a letter rules out every spelling of an IPv4 address (127.0.0.1, 127.1, 0x7f000001).
 _HOST_RE: Final = re.compile(r"(?=.{1,259}$)(?:[a-z0-9-]{1,63}\.)*[a-z][a-z0-9-]{0,62}(?::[1-9][0-9]{0,4})?", re.ASCII)
@@ -259,6 +260,17 @@ class DID(msgspec.Struct, frozen=True, gc=False):
         agent = "" if self.agent_path is None else f":agent:{self.agent_path.replace('/', ':')}"
         method = "web" if self.scid is None else f"webvh:{self.scid}"
         return f"did:{method}:{self.host.replace(':', '%3A')}:account:{self.account}{agent}"
+
+
+def check_task(text: str) -> str:
+    """Return the name of a task, which whoever works on it chooses.
+
+    Raises:
+        InvalidInputError: not 1 to 128 letters, digits and `._~:@/+=-`.
+    """
+    if _TASK_RE.fullmatch(text) is None:
+        raise InvalidInputError("not a task", hint="use 1 to 128 letters, digits and ._~:@/+=-")
+    return text
 
 
 def _no_did(text: str) -> InvalidInputError:

@@ -29,7 +29,7 @@ from attestors.executables import ExecutableReader
 from attestors.handle import ProcessHandle
 from attestors.process import LaunchEvidence
 from remit.errors import InvalidInputError, RemitError, UnavailableError
-from remit.ids import AgentName
+from remit.ids import AgentName, check_task
 from sidecar.child_files import FileVersion, read_script, version_of
 from sidecar.errors import OverloadedError
 from sidecar.evidence import LaunchFacts, observe
@@ -114,7 +114,7 @@ class Launches:
         """Register the launch of a child that waits to execute; return its id.
 
         Raises:
-            InvalidInputError: `agent` is not an agent's name, or there is a task without an agent.
+            InvalidInputError: `agent` is not an agent's name, `task` not a task's, or there is a task without an agent.
             ProcessRefusedError: `pid` is not a child of the launcher, belongs to somebody else, or a file is not there.
             OverloadedError: that user has too many launches, or too much to look at.
         """
@@ -122,6 +122,8 @@ class Launches:
             AgentName.parse(request.agent)
         elif request.task is not None:
             raise InvalidInputError("a launch for a task names its agent", code="malformed_request")
+        if request.task is not None:
+            check_task(request.task)
         if not all(is_plain(path) for path in (request.executable, request.script or "/")):
             raise InvalidInputError("a path of the launch is not printable", code="malformed_request")
         self._drop_overdue()

@@ -3,7 +3,7 @@
 import msgspec
 
 from remit.errors import InvalidInputError
-from remit.ids import AgentName
+from remit.ids import AgentName, check_task
 from sidecar.errors import IssuerRefusedError
 from sidecar.evidence import Evidence
 from sidecar.issue import TokenRequest
@@ -36,7 +36,7 @@ def check(request: TokenRequest) -> None:
     """Refuse what would only fail at the issuer, where it may share a batch with others.
 
     Raises:
-        InvalidInputError: an empty audience, something that is too long, or a sub-agent's name that is none.
+        InvalidInputError: an empty audience, something that is too long, or a name of a task or a sub-agent that is none.
     """
     person = request.on_behalf_of.text if request.on_behalf_of is not None else None
     words: tuple[tuple[str, str | None, int], ...] = (
@@ -50,6 +50,8 @@ def check(request: TokenRequest) -> None:
     for name, value, longest in words:
         if value is not None and not 0 < len(value) <= longest:
             raise InvalidInputError(f"{name} must have 1 to {longest} characters", code="malformed_request")
+    if request.task is not None:
+        check_task(request.task)
     if request.sub_agent is not None:
         _check_sub_agent(request.sub_agent)
 

@@ -7,8 +7,9 @@ import msgspec
 
 from issuer.enforcement.model import Bounds
 from issuer.errors import ConflictError
-from issuer.registry.requests import ShortText, check_task, parse_agent
+from issuer.registry.requests import ShortText, parse_agent
 from issuer.registry.state import State
+from remit.ids import check_task
 
 MAX_LISTED = 100
 """Most grants that an answer lists by id; it counts all."""

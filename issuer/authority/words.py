@@ -12,9 +12,8 @@ from typing import Final
 import msgspec
 
 from issuer.authority.model import Kind
-from issuer.registry.requests import check_task
 from remit.errors import InvalidInputError
-from remit.ids import DID, SPIFFEID, AccountName, AgentName, SidecarName, TrustDomain
+from remit.ids import DID, SPIFFEID, AccountName, AgentName, SidecarName, TrustDomain, check_task
 from remit.jose import parse_unverified
 
 _DIGEST_RE: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)

@@ -8,11 +8,10 @@ from msgspec import Struct
 from attestors.base import Appraisal
 from issuer.attestation.model import ActiveSidecar
 from issuer.persons.model import OnBehalf
-from issuer.registry.requests import check_task
 from issuer.registry.state import State
 from issuer.status.model import StatusIndex
 from remit.errors import InvalidInputError
-from remit.ids import AgentName
+from remit.ids import AgentName, check_task
 from remit.scope import SpendScope
 
 _AUDIENCE_RE: Final = re.compile(r"[!-~]{1,2048}", re.ASCII)

@@ -3,7 +3,6 @@
 An error names the field and says what it takes; it never repeats the value.
 """
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, Final, Literal, TypeVar
@@ -13,7 +12,7 @@ import msgspec
 from issuer.registry.roles import Role
 from issuer.registry.selectors import MAX_SELECTORS, check_selectors
 from remit.errors import InvalidInputError
-from remit.ids import AccountName, AgentName, SidecarName
+from remit.ids import AccountName, AgentName, SidecarName, check_task
 from remit.scope import SpendScope
 
 T = TypeVar("T")
@@ -29,8 +28,6 @@ MAX_SCOPE_BYTES: Final = 4096
 
 MAX_AUDIENCES: Final = 64
 """Most audiences of one provider."""
-
-_TASK_RE: Final = re.compile(r"[A-Za-z0-9._~:@/+=-]{1,128}", re.ASCII)
 
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 ShortLife = Annotated[int, msgspec.Meta(ge=1, le=3600)]
@@ -51,17 +48,6 @@ def _refuse_large(scope: SpendScope) -> None:
             f"the spend scope takes more than {MAX_SCOPE_BYTES} bytes, too much for a token",
             hint="name less: a location that ends in / covers all below it, a list that is left out restricts nothing",
         )
-
-
-def check_task(text: str) -> str:
-    """Return the task's name.
-
-    Raises:
-        InvalidInputError: not 1 to 128 letters, digits and `._~:@/+=-`.
-    """
-    if _TASK_RE.fullmatch(text) is None:
-        raise InvalidInputError("not a task", hint="use 1 to 128 letters, digits and ._~:@/+=-")
-    return text
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -78,14 +78,18 @@ def test_a_task_is_told_and_its_end_is_asked_for(tmp_path: Path, state: str, sai
     assert ended.returncode == 7
 
 
-def test_the_life_of_a_task_needs_a_task(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--task-ttl", "60"], "error: --task-ttl without a task\nhint: name the task with --task\n"),
+        (["--task", "t 1"], "error: not a task\nhint: use 1 to 128 letters, digits and ._~:@/+=-\n"),
+    ],
+)
+def test_a_wrong_task_stops_the_launch(tmp_path: Path, options: list[str], said: str):
     """A mistake on the command line is said before anything runs."""
-    ended = _run(tmp_path, "touch", str(tmp_path / "ran"), options=["--task-ttl", "60"])
+    ended = _run(tmp_path, "touch", str(tmp_path / "ran"), options=options)
 
-    assert (ended.returncode, ended.stderr) == (
-        2,
-        "error: --task-ttl without a task\nhint: name the task with --task\n",
-    )
+    assert (ended.returncode, ended.stderr) == (2, said)
     assert not (tmp_path / "ran").exists()
 
 
