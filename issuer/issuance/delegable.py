@@ -43,7 +43,7 @@ async def delegable(
     return Delegable(
         chain=chain,
         known=child is not None,
-        siblings=0 if child is not None else await store.living_sub_agents(tx, parent.agent_id),
+        living=(0, 0) if child is not None else await store.living_sub_agents(tx, parent.agent_id, agent.path),
         parent=parent,
         status=await store.status(tx, delegation.index),
         own=own,

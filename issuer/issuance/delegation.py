@@ -42,6 +42,9 @@ from remit.scope import SpendScope
 MAX_SUB_AGENTS: Final = 1000
 """Most sub-agents of one agent that are not revoked; a delegation makes no further one."""
 
+MAX_ASSERTED: Final = 10_000
+"""Most sub-agents that exist by their parents' word below one agent that an operator registered, at whatever depth."""
+
 MAX_NAME: Final = 64
 """Most characters of the name that a delegation gives a sub-agent."""
 
@@ -56,7 +59,8 @@ class Delegable(Struct, frozen=True, kw_only=True):
     Attributes:
         chain: the account, the parent's ancestors, the parent, and the sub-agent if it is there.
         known: whether the sub-agent is there.
-        siblings: how many sub-agents of the parent are not revoked; counted only when the sub-agent is not there.
+        living: how many sub-agents of the parent are not revoked, and how many there are in all by their parents' word below the first
+            agent; counted only when the sub-agent is not there.
         parent: the grant of the parent's token, with the grants above it, or None.
         status: what the status list says of the parent's token.
         own: the sub-agent's grant for just this, whatever its state, or None.
@@ -70,7 +74,7 @@ class Delegable(Struct, frozen=True, kw_only=True):
 
     chain: tuple[Node, ...]
     known: bool
-    siblings: int
+    living: tuple[int, int]
     parent: HeldGrant | None
     status: StatusValue
     own: HeldGrant | None
@@ -193,10 +197,16 @@ def _within_both(token: SpendScope, grant: SpendScope, requested: SpendScope | N
         ) from error
 
 
+def has_place(living: tuple[int, int]) -> bool:
+    """Whether one more sub-agent may be made: by how many the parent has, and how many there are below the first agent."""
+    children, asserted = living
+    return children < MAX_SUB_AGENTS and asserted < MAX_ASSERTED
+
+
 def _require_place(agent: str, held: Delegable) -> None:
-    if not held.known and held.siblings >= MAX_SUB_AGENTS:
+    if not held.known and not has_place(held.living):
         raise NotEntitledError(
-            f"the parent has {MAX_SUB_AGENTS} sub-agents",
+            f"the parent has {MAX_SUB_AGENTS} sub-agents, or the first agent above has {MAX_ASSERTED} below it",
             code="too_many_sub_agents",
             hint="delegate to one of them again, or revoke those that are done",
         )

@@ -14,7 +14,7 @@ from issuer.audit.model import AuditRecord, Outcome
 from issuer.audit.store import append
 from issuer.issuance import store
 from issuer.issuance.chain import earliest
-from issuer.issuance.delegation import MAX_SUB_AGENTS
+from issuer.issuance.delegation import has_place
 from issuer.issuance.model import HeldGrant, Opening, PlannedGrant
 from issuer.persons.store import ensure_person
 from issuer.registry.identifiers import new_grant_id
@@ -84,7 +84,7 @@ async def _sub_agent(tx: Transaction, opening: Opening, terms: TaskTerms) -> int
     known = await store.sub_agent(tx, parent_id, path)
     if known is not None:
         return known if any(link.table == "agents" and link.id == known for link in opening.rests_on) else None
-    if await store.living_sub_agents(tx, parent_id) >= MAX_SUB_AGENTS:
+    if not has_place(await store.living_sub_agents(tx, parent_id, path)):
         return None
     account_id, owner = await owner_of(tx, parent_id)
     agent = Agent(

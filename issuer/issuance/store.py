@@ -58,6 +58,10 @@ OPEN_TASKS: Final = (
 )
 """The open grants of an agent's tasks, but for those that an operator gave no end; an index of its own has exactly these rows."""
 LIVING: Final = "SELECT count(*) AS living FROM agents WHERE parent_id = $1 AND state <> 'revoked'"
+ASSERTED: Final = (
+    "SELECT count(*) AS living FROM agents WHERE account_id = (SELECT account_id FROM agents WHERE id = $1) "
+    "AND path > $2 AND path < $3 AND parent_asserted = 1 AND state <> 'revoked'"
+)
 _KEYS: Final = (
     "SELECT id, jkt, agent_id, sidecar_id, revision FROM subject_keys WHERE state = 'active' AND agent_id IN ({})"
 )
@@ -186,10 +190,12 @@ async def sub_agent(tx: Transaction, parent_id: int, path: str) -> int | None:
     return None if row is None else int(row["id"])
 
 
-async def living_sub_agents(tx: Transaction, parent_id: int) -> int:
-    """How many sub-agents of an agent are not revoked."""
-    row = await tx.fetch_row(LIVING, parent_id)
-    return 0 if row is None else int(row["living"])
+async def living_sub_agents(tx: Transaction, parent_id: int, path: str) -> tuple[int, int]:
+    """How many sub-agents are not revoked: of an agent; and in all, by their parents' word, below the first agent above `path`."""
+    first = path.partition("/")[0]
+    rows = [await tx.fetch_row(LIVING, parent_id), await tx.fetch_row(ASSERTED, parent_id, f"{first}/", f"{first}0")]
+    children, asserted = (0 if row is None else int(row["living"]) for row in rows)
+    return children, asserted
 
 
 async def status(tx: Transaction, index: StatusIndex) -> StatusValue:

@@ -156,6 +156,19 @@ async def test_an_agent_has_so_many_sub_agents(core):
     assert (await delegate(core, token, f"{PARENT}/sub/more")).agent == f"{PARENT}/sub/more"
 
 
+async def test_there_are_so_many_sub_agents_below_the_first_agent(core, monkeypatch):
+    """At whatever depth: else one agent could make as many as it likes, and whoever ends it would wait for them all."""
+    monkeypatch.setattr("issuer.issuance.delegation.MAX_ASSERTED", 3)
+    token = await parent_token(core)
+    child = await delegate(core, token, READER, audience=ENDPOINT)
+    for name in ("a", "b"):
+        await delegate(core, child, f"{READER}/sub/{name}")
+    for above, name in ((token, f"{PARENT}/sub/more"), (child, f"{READER}/sub/more")):
+        assert (await not_delegated(core, above, name)).code == "too_many_sub_agents"
+    await execute(core, "UPDATE agents SET parent_asserted = 0 WHERE path LIKE '%/b'")  # an operator knows it now
+    await delegate(core, child, f"{READER}/sub/more")
+
+
 @pytest.mark.parametrize("state", ["suspended", "revoked"])
 async def test_a_stopped_sub_agent_gets_nothing(core, state):
     """Its name is not given anew: a revoked one is revoked for ever."""

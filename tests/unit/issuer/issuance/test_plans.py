@@ -12,6 +12,7 @@ STATEMENTS = {
     "a delegated grant": (store.DELEGATED, (1, "g", "", 0), "grants_delegated"),
     "a line of grants": (store.LINE, ("g",), "sqlite_autoindex_grants"),
     "sub-agents": (store.LIVING, (1,), "agents_by_parent"),
+    "all sub-agents": (store.ASSERTED, (1, "a/", "a0"), "sqlite_autoindex_agents_1"),
 }
 
 
