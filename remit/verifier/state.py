@@ -22,6 +22,8 @@ from remit.statuslist import StatusListToken
 from remit.verifier.metadata import Metadata
 
 STATUS_BITS: Final = 2
+MAX_ISSUER_BYTES: Final = 256 << 20
+"""The most that all lists of one issuer may unpack to: 2^30 statuses. Each is small while it is on its way."""
 
 _REMEMBERED_HEADERS: Final = 256
 _HEADER_NAMES: Final = {"alg", "kid", "typ"}
@@ -210,13 +212,16 @@ class IssuerState:
         """With a list that was asked for at `received`; one that is older than what is known is ignored.
 
         Raises:
-            InvalidInputError: not two bits for each status, or smaller than it was.
+            InvalidInputError: not two bits for each status, smaller than it was, or too much together with the other lists.
         """
         known = self.lists.get(token.uri)
         data = token.statuses.data
         if token.statuses.bits != STATUS_BITS:
             raise InvalidInputError(f"the status list has {token.statuses.bits} bits", code="malformed_status_list")
         state = self.with_announcement(self.announced, token.bundle_seq)
+        others = sum(len(other.data) for uri, other in self.lists.items() if uri != token.uri)
+        if others + len(data) > MAX_ISSUER_BYTES:
+            raise InvalidInputError("the status lists are too large together", code="status_list_too_large")
         issued_at, deadlines = self._evidence_of(token, received, max_staleness)
         if known is None:
             if token.seq < self.applied:  # it would take back what is enforced already

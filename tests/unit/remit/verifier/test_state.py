@@ -66,6 +66,19 @@ def test_a_list_that_comes_back_older_is_not_accepted_by():
     check_now(accepted, Snapshot([state.with_list(list_token(seq=7), at(1), STALENESS)]), at(1))
 
 
+def test_all_lists_of_an_issuer_have_a_bound(monkeypatch):
+    """One that unpacks to too much, with the others, is refused; what is known stays, and goes on to be renewed."""
+    statuses = StatusList.pack({}, size=4096)
+    monkeypatch.setattr("remit.verifier.state.MAX_ISSUER_BYTES", 2048)
+    known = issuer_state()
+    for number in (1, 2):
+        known = known.with_list(list_token(f"{world.ISSUER}/statuslists/{number}", statuses=statuses), at(0), STALENESS)
+    with pytest.raises(InvalidInputError) as refused:
+        known.with_list(list_token(f"{world.ISSUER}/statuslists/3", statuses=statuses), at(0), STALENESS)
+    assert refused.value.code == "status_list_too_large"
+    assert known.with_list(list_token(world.LIST, seq=2, statuses=statuses), at(1), STALENESS) is not known
+
+
 def _bundle(key, *, kid="key-1", sequence=1):
     document = {"keys": [public_jwk(key) | {"kid": kid, "use": "jwt-svid"}], "spiffe_sequence": sequence}
     return Bundle.parse(json.dumps(document).encode(), issuer_state().metadata.trust_domain)
