@@ -86,7 +86,7 @@ def tell(verb: str, answer: JSONObject, issuer: IssuerClient, output: Format, wa
     found = _awaited(issuer, answer, wait_seconds or 0) if waits else None
     if output is Format.JSON:
         seen = {"enforced": None, "silent": None} if found is None else msgspec.to_builtins(found)
-        print_json(answer | seen if waits else answer)
+        print_json(answer | seen)
     elif concerns:
         print(others(verb, answer) if found is None else described(verb, found, answer))
     if waits and (found is None or found.silent):
