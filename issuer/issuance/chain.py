@@ -44,6 +44,12 @@ def require_room(agent: str, *, room: bool) -> None:
         )
 
 
+def require_going_on(task: str | None, *, over: bool) -> None:
+    """Return when a grant for `task` may be opened; raises NotEntitledError (`no_grant`): it is over."""
+    if over:
+        _no_grant(f"task {task} of the agent is over", "use another task")
+
+
 def usable(grant: HeldGrant | None, now: int, whose: str = "the agent") -> HeldGrant:
     """Return `grant` when it carries authority now.
 

@@ -109,7 +109,8 @@ class _Decider:
             return held
         own = await store.task_grant(self.tx, entry.agent_id, request.task)
         room = own is not None or await self._has_room(entry.agent_id)
-        return structs.replace(held, grant=own, under=standing, room=room)
+        over = own is None and await store.task_is_over(self.tx, entry.agent_id, request.task)
+        return structs.replace(held, grant=own, under=standing, room=room, over=over)
 
     async def _held_for_person(self, on_behalf: OnBehalf, task: str | None, agent_id: int, held: Held) -> Held:
         """The grant on behalf of a person; it is opened under the agent's own, for the task if that has one."""
@@ -122,9 +123,9 @@ class _Decider:
         elif person is not None and under is not None:
             own = await store.person_grant(self.tx, person.id, under)
         room = task is None or own is not None or await self._has_room(agent_id)
-        return structs.replace(
-            held, grant=own, under=under, room=room, person=None if person is None else store.person_node(person)
-        )
+        over = task is not None and own is None and await store.task_is_over(self.tx, agent_id, task)
+        node = None if person is None else store.person_node(person)
+        return structs.replace(held, grant=own, under=under, room=room, over=over, person=node)
 
     async def _has_room(self, agent_id: int) -> bool:
         return await store.open_tasks(self.tx, agent_id, self.now) < self.max_open_tasks

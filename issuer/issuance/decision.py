@@ -12,6 +12,7 @@ from issuer.issuance.chain import (
     links_of,
     narrowed,
     require_active,
+    require_going_on,
     require_person,
     require_room,
     require_unexpired,
@@ -72,6 +73,7 @@ class Held(Struct, frozen=True):
         sidecar: the sidecar that asks, or None for a workload that came by itself.
         above: the agents above it, the first of the account first.
         room: whether a grant for one more task may be opened.
+        over: whether there is no grant for this task any more that is not revoked: then no other is opened, on whoever's behalf.
         key: its key that the workload can use, or None; read for bound entries only.
         person: the person on whose behalf, as far as they are known.
     """
@@ -81,6 +83,7 @@ class Held(Struct, frozen=True):
     sidecar: Link | None
     above: tuple[Above, ...] = ()
     room: bool = True
+    over: bool = False
     key: HeldKey | None = None
     person: Node | None = None
 
@@ -112,6 +115,7 @@ def decide(entitlement: Entitlement, held: Held, now: int) -> Basis | Opening:
     grant = usable(held.under if opens else held.grant, now)
     rests_on = _links(entitlement, held, grant, standing_above)
     if opens:
+        require_going_on(request.task, over=held.over)
         planned = _planned(request, grant, ceilings)
         require_room(entry.agent, room=held.room)
         return Opening(request, entry.agent, grant, planned, rests_on)

@@ -107,7 +107,9 @@ async def _is_there(
     if planned.delegated:
         return await store.delegated_grant(tx, agent_id, under, planned.task) is not None
     if planned.task is not None:
-        return await store.task_grant(tx, agent_id, planned.task, person_id) is not None
+        return await store.task_is_over(tx, agent_id, planned.task) or (
+            await store.task_grant(tx, agent_id, planned.task, person_id) is not None
+        )
     return person_id is not None and await store.person_grant(tx, person_id, under) is not None
 
 

@@ -38,6 +38,7 @@ OF_TASK: Final = (
     "SELECT * FROM grants WHERE agent_id = $1 AND task = $2 AND coalesce(person_id, 0) = $3 "
     "AND task IS NOT NULL AND delegated = 0"
 )
+OVER: Final = "SELECT min(state = 'revoked') AS over FROM grants WHERE agent_id = $1 AND task = $2 AND task IS NOT NULL AND delegated = 0"
 OF_PERSON: Final = (
     "SELECT * FROM grants WHERE agent_id = $1 AND person_id = $2 AND parent_id = $3 "
     "AND task IS NULL AND delegated = 0 AND person_id IS NOT NULL"
@@ -130,6 +131,12 @@ async def standing_grants(tx: Transaction, agent_ids: Collection[int]) -> dict[i
 async def task_grant(tx: Transaction, agent_id: int, task: str, person_id: int | None = None) -> HeldGrant | None:
     """The agent's own grant for a task, on behalf of a person if one is named, whatever its state."""
     return await _with_line(tx, await tx.fetch_row(OF_TASK, agent_id, task, person_id or 0))
+
+
+async def task_is_over(tx: Transaction, agent_id: int, task: str) -> bool:
+    """Whether the agent had grants for a task by itself, its own or on behalf of persons, and all of them are revoked."""
+    row = await tx.fetch_row(OVER, agent_id, task)
+    return row is not None and bool(row["over"])
 
 
 async def person_grant(tx: Transaction, person_id: int, under: HeldGrant) -> HeldGrant | None:

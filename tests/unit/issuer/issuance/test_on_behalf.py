@@ -5,11 +5,13 @@ import asyncio
 import pytest
 
 from issuer.audit.model import AuditQuery, Outcome
+from issuer.authority.model import Completion
 from issuer.persons import OnBehalf
 from issuer.registry.model import Page
 from issuer.registry.requests import NewGrant
 from remit.errors import RemitError
 from remit.scope import SpendScope
+from tests.fakes.authority import authority_over
 from tests.fakes.delegating import EDGE, ENDPOINT, PARENT, UID, claims, delegate, execute, the_one, with_edge
 from tests.fakes.interposing import Interposing
 from tests.fakes.issuing import AUDIENCE, MAX_OPEN_TASKS, NOW, OPERATOR, PAIRWISE, open_core, request
@@ -197,3 +199,32 @@ async def test_a_change_of_who_one_is_changes_all():
     }
     assert len(digests) == 4
     assert "secret" not in repr(PAIRWISE)
+
+
+async def end_task(core):
+    """Complete the task `t` of whomever it is."""
+    authority = authority_over(core.registry._database, core.clock.ms)
+    await authority.complete(core.change, Completion("t"))
+
+
+@pytest.mark.parametrize("who", [ANA, BEN, None])
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_a_task_that_is_over_is_over_on_whoevers_behalf(core, who, meanwhile):
+    """Else the agent would go on with it for another person, or for nobody; also if it asked a moment before."""
+    await the_one(core, wanted(task="t"))
+    if meanwhile:
+        core.database.before = [lambda: end_task(core)]
+    else:
+        await end_task(core)
+    assert (await refusal(core, who=who, task="t")).code == "no_grant"
+    assert core.database.before == []
+
+
+async def test_a_task_goes_on_for_others_when_one_persons_part_is_revoked(core):
+    """As long as somebody's is not."""
+    await the_one(core, wanted(task="t"))
+    await the_one(core, wanted(BEN, task="t"))
+    await stop(core, table="grants", where="task = 't' AND person_id = 1")
+    assert (await refusal(core, task="t")).code == "no_grant"
+    await the_one(core, wanted(BEN, task="t"))
+    await the_one(core, wanted(person("cem"), task="t"))

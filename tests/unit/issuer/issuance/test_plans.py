@@ -8,6 +8,7 @@ from issuer.storage import SQLiteDatabase
 STATEMENTS = {
     "standing grants": (store.STANDING.format("$1, $2"), (1, 2), "grants_standing"),
     "a grant of a task": (store.OF_TASK, (1, "t", 0), "grants_by_task"),
+    "whether a task is over": (store.OVER, (1, "t"), "grants_by_task"),
     "a grant of a person": (store.OF_PERSON, (1, 1, "g"), "grants_standing_of_person"),
     "a delegated grant": (store.DELEGATED, (1, "g", "", 0), "grants_delegated"),
     "a line of grants": (store.LINE, ("g",), "sqlite_autoindex_grants"),
