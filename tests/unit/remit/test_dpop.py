@@ -1,5 +1,6 @@
 """DPoP proofs (RFC 9449): made, verified, refused, and used once."""
 
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -36,7 +37,8 @@ def test_round_trip() -> None:
         body=b"{}",
         nonce_check=lambda nonce: nonce == "n",
     )
-    assert proof == Proof(thumbprint(public_jwk(KEY)), "j", NOW, NOW + 65, dict(public_jwk(KEY)))
+    covered = b64url_encode(hashlib.sha256(b"{}").digest())
+    assert proof == Proof(thumbprint(public_jwk(KEY)), "j", NOW, NOW + 65, dict(public_jwk(KEY)), covered)
 
 
 @pytest.mark.parametrize(
