@@ -140,8 +140,8 @@ class Authority:
 
     async def revoke_held_token(self, jti: str, proof: Proof, at_ms: int, *, body_covered: bool) -> None:
         """Revoke what a token stands for, if the proof is its holder's; see `revoke_held`."""
-        await self._database.transaction(lambda tx: revoke_held(tx, jti, proof, at_ms, body_covered=body_covered))
-        self._changed()
+        if await self._database.transaction(lambda tx: revoke_held(tx, jti, proof, at_ms, body_covered=body_covered)):
+            self._changed()
 
     async def remove_sidecar(self, change: Change, removal: Removal, name: str, request: Eviction) -> Stopped:
         """Evict or ban a sidecar; see `issuer.authority.eviction.remove`."""

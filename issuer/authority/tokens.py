@@ -8,6 +8,7 @@ from issuer.authority.stopping import stop
 from issuer.errors import UnauthenticatedError
 from issuer.issuance.presented import holder_of
 from issuer.issuance.store import issued
+from issuer.registry.state import State
 from issuer.status.model import StatusChange
 from issuer.status.store import advance
 from issuer.storage import Transaction
@@ -15,7 +16,7 @@ from remit.dpop import Proof
 from remit.errors import ProofRefusedError
 
 
-async def revoke_held(tx: Transaction, jti: str, proof: Proof, at_ms: int, *, body_covered: bool) -> None:
+async def revoke_held(tx: Transaction, jti: str, proof: Proof, at_ms: int, *, body_covered: bool) -> bool:
     """Revoke what a token stands for, if the proof is its holder's; otherwise nothing happens, and nothing is said of why.
 
     Args:
@@ -24,16 +25,21 @@ async def revoke_held(tx: Transaction, jti: str, proof: Proof, at_ms: int, *, bo
         proof: of the request, verified and used up.
         at_ms: milliseconds since the epoch.
         body_covered: whether the proof covers the request's body.
+
+    Returns:
+        Whether anything was revoked that was not before; only that is recorded, for whoever has a key may ask as often as they like.
     """
     record = await issued(tx, jti)
     target = await find_token(tx, jti)
     if record is None or target is None:
-        return
+        return False
     try:
         holder = await holder_of(tx, record, proof, body_covered=body_covered)
     except (ProofRefusedError, UnauthenticatedError):
-        return
+        return False
     marks = await stop(tx, target, Verb.REVOKE, at_ms // 1000)
+    if not marks and (target.held[0].task is None or target.state is State.REVOKED):
+        return False
     await append(
         tx,
         AuditRecord(
@@ -58,3 +64,4 @@ async def revoke_held(tx: Transaction, jti: str, proof: Proof, at_ms: int, *, bo
             verb=Verb.REVOKE.value, what=target.noun, account=target.account, marks=marks, requested_at_ms=at_ms
         ),
     )
+    return True
