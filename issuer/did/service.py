@@ -1,6 +1,6 @@
 """The door to DIDs: documents, histories, resolution, and keeping histories up to date."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,8 @@ from issuer.storage import Database, Transaction
 from remit.ids import DID, AccountName
 from remit.webvh.entry import Document, LogEntry
 
+_Lines = Callable[[Transaction, Subject], Awaitable[list[str]]]
+
 
 class DeactivatedError(NotFoundError):
     """The subject was revoked: its DID is deactivated for good.
@@ -36,7 +38,7 @@ class DeactivatedError(NotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What there is of a subject: its history, what is so now, and what the history does not say yet."""
+    """What there is of a subject: its history (all of it, or its ends), what is so now, and what the history does not say yet."""
 
     entries: Sequence[LogEntry]
     facts: Facts
@@ -87,10 +89,9 @@ class DIDService:
             NotFoundError: there is no such account or agent; `DeactivatedError` when it was revoked before it had one.
         """
         web = did_web_text(subject, self._describer.host)
-        entries = (await self._up_to_date(subject)).entries
-        if not entries:
+        if not (await self._up_to_date(subject)).entries:
             raise DeactivatedError(deactivated_document(web))
-        return "".join(f"{entry.line()}\n" for entry in entries)
+        return "".join(f"{line}\n" for line in await self._database.read(lambda tx: store.history_lines(tx, subject)))
 
     async def resolve(self, text: str, options: Options) -> Resolution:
         """Resolve a DID of this issuer (W3C DID Resolution); of a did:webvh any version.
@@ -103,7 +104,7 @@ class DIDService:
         if did.scid is None and options != Options():
             raise ResolutionRefusedError("invalidOptions", "only a did:webvh has versions")
         try:
-            known = await self._up_to_date(subject)
+            known = await self._up_to_date(subject, store.history_ends if options == Options() else store.history_lines)
         except NotFoundError as error:
             raise ResolutionRefusedError("notFound", error.detail) from error
         if did.scid is not None:
@@ -128,10 +129,13 @@ class DIDService:
         """Keep histories up to date in the background."""
         return background.running(self.work_off)
 
-    async def _up_to_date(self, subject: Subject) -> _Known:
-        """What is known, with the history as far as the clock permits, begun if there is none."""
+    async def _up_to_date(self, subject: Subject, lines: _Lines = store.history_ends) -> _Known:
+        """What is known, with the history as far as the clock permits, begun if there is none.
+
+        Its ends say all but what was between them; anybody may ask, and a history may be long.
+        """
         while True:
-            known = await self._database.read(lambda tx: _read(tx, subject))
+            known = await self._database.read(lambda tx: _read(tx, subject, lines))
             writer = await self._writer()
             if known.ended or _is_said(writer, subject, known):
                 return known
@@ -149,11 +153,11 @@ class DIDService:
         return self._clock_ms() // 1000
 
 
-async def _read(tx: Transaction, subject: Subject) -> _Known:
+async def _read(tx: Transaction, subject: Subject, lines: _Lines) -> _Known:
     facts = await store.read_facts(tx, subject)
     if facts is None:
         raise NotFoundError("there is no such account or agent")
-    entries = [parse_entry(line) for line in await store.history_lines(tx, subject)]
+    entries = [parse_entry(line) for line in await lines(tx, subject)]
     return _Known(entries, facts, await store.changes_of(tx, subject))
 
 

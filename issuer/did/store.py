@@ -67,6 +67,16 @@ async def history_lines(tx: Transaction, subject: Subject) -> list[str]:
     return [row["entry"] for row in rows]
 
 
+async def history_ends(tx: Transaction, subject: Subject) -> list[str]:
+    """The first and the last entry of a history; one if they are the same, none when it has not begun."""
+    rows = await tx.fetch(
+        "SELECT entry FROM did_log WHERE subject = $1 "
+        "AND version IN (1, (SELECT max(version) FROM did_log WHERE subject = $1)) ORDER BY version",
+        str(subject),
+    )
+    return [row["entry"] for row in rows]
+
+
 async def scid_of(tx: Transaction, subject: str) -> str | None:
     """The SCID of a subject's history; None when it has not begun."""
     row = await tx.fetch_row("SELECT entry FROM did_log WHERE subject = $1 AND version = 1", subject)

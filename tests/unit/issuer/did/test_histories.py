@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from issuer.did.background import BATCH
 from issuer.did.model import as_did_web, parse_subject
+from issuer.did.resolution import Options
 from issuer.did.service import DeactivatedError
+from issuer.did.writing import parse_entry
 from issuer.registry.state import State
 from remit.errors import ConfigurationError
 from remit.webvh import verify_history
+from remit.webvh.entry import time_text
 from tests.fakes.histories import (
     HOST,
     NOW,
@@ -99,6 +102,25 @@ async def test_keys_and_states_over_time(core, dids):
     assert states(history) == ["active", "suspended", "active", "active"]
     listed = [version.document["verificationMethod"][0]["publicKeyJwk"]["kid"] for version in history.versions]
     assert listed == [keys[0][1]] * 3 + [keys[1][1]]
+
+
+async def test_what_is_so_now_costs_the_same_however_long_the_history(core, dids, monkeypatch):
+    """Anybody may ask for a document, and an agent may have had many keys: only the ends of its history are read."""
+    await dids.history(PLANNER)
+    for state in ("suspended", "active") * 3:
+        core.clock.now += 1
+        await set_state(core, "acme/planner", state)
+        await settle(dids, core)
+    assert len((await verified(core, dids, PLANNER)).versions) == 7
+    read = []
+    monkeypatch.setattr("issuer.did.service.parse_entry", lambda line: read.append(line) or parse_entry(line))
+    document = await dids.document(PLANNER)
+    resolved = await dids.resolve(str(document["alsoKnownAs"][0]), Options())
+    assert (resolved.document_metadata["created"], resolved.document_metadata["versionId"][:2]) == (
+        time_text(NOW),
+        "7-",
+    )
+    assert len(read) == 4
 
 
 async def test_one_version_a_second(core, dids):
