@@ -76,6 +76,20 @@ def save(credentials: Credentials, path: Path) -> None:
     write_private(path, msgspec.json.format(msgspec.json.encode(credentials), indent=2) + b"\n")
 
 
+def require_place(path: Path | None) -> None:
+    """Refuse, before a secret is made that is shown once, a file that it could not be written to; None is for none.
+
+    Raises:
+        ConfigurationError: it is a folder, or its folder is not there or not to be written to.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise ConfigurationError(f"{path} is a folder", hint="name a file in it")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"nothing can be written to {path.parent}", hint="is the folder there, and yours?")
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Write a secret to `path`, mode 0600, whole or not at all, replacing what was there."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.credentials import write_private
+from cli.credentials import require_place, write_private
 from cli.issuer_client import ADMIN, connect
 from cli.options import Output, examples, group
 from cli.output import Format, note, print_json, readable
@@ -34,6 +34,7 @@ def create(
     output: Output = Format.TABLE,
 ) -> None:
     """Create a join token; it is shown once and works once."""
+    require_place(to)
     body = {"sidecar": str(SidecarName.parse(sidecar)), "ttl_seconds": ttl_seconds}
     with connect() as issuer:
         answer = issuer.post(f"{ADMIN}/join-tokens", body)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.credentials import write_private
+from cli.credentials import require_place, write_private
 from cli.issuer_client import ADMIN, connect
 from cli.options import Limit, Output, examples, group
 from cli.output import Format, note, print_item, print_json, print_list
@@ -38,6 +38,7 @@ def add(
     output: Output = Format.TABLE,
 ) -> None:
     """Register a provider; its credential is shown once, and a revoked name is never used again."""
+    require_place(to)
     with connect() as issuer:
         told = {"name": _new_name(name), "audiences": audience, "owner": owner}
         answer = issuer.post(f"{ADMIN}/providers", told)
@@ -61,6 +62,7 @@ def show(name: Name, output: Output = Format.TABLE) -> None:
 @app.command("rotate-credential", epilog=examples("remit provider rotate-credential shop --to shop.credential"))
 def rotate_credential(name: Name, to: To = None, output: Output = Format.TABLE) -> None:
     """Make a new credential, shown once; the old one ends at once, with the streams of verifiers that use it."""
+    require_place(to)
     with connect() as issuer:
         answer = issuer.post(f"{ADMIN}/providers/{_segment(name)}/credential", {})
     _hand_over(answer, to, output)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli import credentials
-from cli.credentials import Credentials, CredentialsMissingError
+from cli.credentials import Credentials, CredentialsMissingError, require_place
 from remit.errors import ConfigurationError
 
 
@@ -85,3 +85,13 @@ def test_the_default_place_is_below_the_users_configuration(monkeypatch: pytest.
 def test_the_secret_is_not_in_the_repr():
     """A credential in a traceback or a log does not leak."""
     assert "hush" not in repr(Credentials("https://issuer.example.org", "hush"))
+
+
+def test_a_place_that_no_secret_can_go_to_is_refused(tmp_path: Path):
+    """Before the secret is made: nobody could be shown it again."""
+    for wrong in (tmp_path, tmp_path / "nowhere" / "file"):
+        with pytest.raises(ConfigurationError) as refused:
+            require_place(wrong)
+        assert refused.value.hint
+    require_place(tmp_path / "file")
+    require_place(None)
