@@ -52,6 +52,8 @@ def credentials_of(
         if len(known) != 1:
             raise ConfigurationError("one provider credential for several issuers", hint=_MAPPING_HINT)
         return {known[0]: ProviderCredential(credential)}
+    if not isinstance(credential, Mapping):
+        raise ConfigurationError("the provider credential is not one", hint="pass the text, or {issuer: text}")
     if not credential.keys() <= set(known):  # which one is not said: the two may have been swapped
         raise ConfigurationError("a provider credential for an issuer that is not configured", hint=_MAPPING_HINT)
     return {issuer: ProviderCredential(secret) for issuer, secret in credential.items()}

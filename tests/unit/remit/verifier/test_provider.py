@@ -37,8 +37,9 @@ def test_a_mapping_says_which_is_whose():
         (f"Bearer {SECRET}", [ISSUER]),
         (SECRET * 100, [ISSUER]),
         ({ISSUER: None}, [ISSUER]),
+        (5, [ISSUER]),
     ],
-    ids=["several", "swapped", "stranger", "empty", "header", "line-end", "scheme", "long", "none"],
+    ids=["several", "swapped", "stranger", "empty", "header", "line-end", "scheme", "long", "none", "number"],
 )
 def test_another_is_refused_without_showing_it(credential, issuers):
     """Neither the message nor the traceback repeats it."""
