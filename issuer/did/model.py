@@ -1,7 +1,7 @@
 """DID documents (DID Core 1.0; did:web; did:webvh 1.0). Pure.
 
-A document lists only keys that its subject holds, and never the issuer's. `alsoKnownAs` is a claim, not a proof; nothing of
-ours decides by it. The did:webvh document is the one that is recorded; the did:web document is the same under its other name.
+A document lists only keys that its subject holds, and never the issuer's. `alsoKnownAs` only claims: no decision of the
+issuer or the library rests on it. The did:webvh document is the one that is recorded; the did:web document is the same under its other name.
 """
 
 from collections.abc import Sequence

@@ -40,7 +40,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         name: for people: host and process.
         bound_ms: its staleness bound with its clock leeway: having heard nothing for so long it is stale.
         on_stale: what it does then.
-        enforced: the newest change that it enforces already; None: it accepts nothing before it has loaded the head of the answer.
+        enforced: the newest change that it enforces already; None: no token before the answer's head is loaded.
     """
 
     instance: Instance
@@ -59,7 +59,7 @@ class Registered(msgspec.Struct, frozen=True):
     """The answer to a registration.
 
     Attributes:
-        seq: the head: the verifier accepts nothing before it has loaded all up to this change.
+        seq: the head: until all up to this change is loaded, the verifier refuses every token.
         provider: whose verifier it is.
         heartbeat_seconds: how often the stream of events beats.
     """

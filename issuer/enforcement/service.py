@@ -1,8 +1,8 @@
 """The door to enforcement: verifiers register, acknowledge and leave; operators see what is enforced.
 
 The promise: once `report` says of a change that nobody is silent, no verification that begins after that, in any registered verifier,
-accepts what the change took away. It holds because a verifier is awaited from before its registration is durable; because it accepts
-nothing before it has loaded the head that the registration's answer names; and because it is awaited until it said goodbye or was away
+accepts what the change took away. It holds because a verifier is awaited from before its registration is durable; because it
+refuses every token until the head that the registration's answer names is loaded; and because it is awaited until it said goodbye or was away
 for longer than it would accept anything without hearing of us.
 """
 

@@ -60,7 +60,8 @@ class _RevocationEndpoint:
         if "DPoP" not in request.headers:
             self._sidecars.invite(request)
             raise UnauthenticatedError(
-                "it is not said who asks", hint="send an operator's credential, or a DPoP proof by the token's key or its sidecar"
+                "it is not said who asks",
+                hint="send an operator's credential, or a DPoP proof by the token's key or its sidecar",
             )
         proof = self._sidecars.prove(request, None)
         if jti is not None:

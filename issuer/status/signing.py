@@ -1,6 +1,6 @@
 """Signed status lists, never more than a second old.
 
-`iat` is the database's clock, read before the snapshot: whatever was committed before that second is in the list. An issuer that
+`iat` is the database's clock as it was just before the list was read: whatever was committed before that second is in the list. An issuer that
 cannot read its database signs nothing. Requests of one second share a signature as long as nothing changes; a later request gets a
 new one even then, because what it asks is how things stand now. What is costly, packing and compressing a list, is done once for each
 change and aside from everything else; signing it anew is not.

@@ -65,7 +65,7 @@ async def test_an_older_acknowledgement_takes_nothing_back(issuer):
 
 
 async def test_a_verifier_that_comes_after_a_change_is_not_awaited_for_it(issuer):
-    """It accepts nothing before it has loaded the head that it is told, and that holds the change."""
+    """Until the head that it is told is loaded it refuses every token, and that head holds the change."""
     seq = await issuer.change()
     assert await issuer.register("late") == seq
     assert await issuer.enforced(seq) == ([], [])
