@@ -159,7 +159,7 @@ async def test_it_follows_by_itself(core, tasks):
     """From its start on, and no more once it is closed."""
     await issue(core, "t")
     await tasks.start()
-    for _ in range(100):
+    for _ in range(10_000):
         if await core.database.read(store.read_up_to):
             break
         await asyncio.sleep(0)
