@@ -1,6 +1,6 @@
 """Revocation: how long it takes from the operator's request until every connected verifier refuses.
 
-The issuer is the real one on a SQLite file; 200 registered verifiers, each with a connection of its own, are threads of two other
+The issuer is the real one on a SQLite file; 200 registered verifiers, each with a connection of its own, are threads of ten other
 processes. A verifier counts from the moment at which a check of the revoked status is refused, not from when an event arrived.
 """
 
@@ -18,7 +18,7 @@ from tests.fakes.issuer_process import AUDIENCE, IssuerProcess, initialize, runn
 from tests.fakes.many_verifiers import VerifierProcess
 
 _VERIFIERS = 200
-_PROCESSES = 2
+_PROCESSES = 10
 _REVOCATIONS = 200
 _PAUSE_SECONDS = 0.05
 
