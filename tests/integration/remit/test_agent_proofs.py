@@ -146,21 +146,6 @@ def test_a_redirect_elsewhere_after_another_attempt(post: Post, provider: Provin
     assert [call.refused for call in provider.calls] == ["use_dpop_nonce", None]
 
 
-def test_a_redirect_elsewhere_after_another_attempt(post: Post, provider: ProvingProvider) -> None:
-    """What was sent first is not sent along either."""
-
-    class Later(dict[str, tuple[int, str]]):
-        def __contains__(self, path: object) -> bool:
-            return len(provider.calls) > 1 and super().__contains__(path)
-
-    with proving_provider() as other:
-        provider.nonce = "a-nonce"
-        provider.redirects = Later({"/": (307, f"{other.url}/")})
-        assert post(f"{provider.url}/") == 401
-        assert [(call.authorization, call.proofs) for call in other.calls] == [(None, 0)]
-    assert [call.refused for call in provider.calls] == ["use_dpop_nonce", None]
-
-
 def test_a_sidecar_that_was_started_anew(provider: ProvingProvider, sidecar: FakeSidecar) -> None:
     """It signs only for tokens that it gave: another one is fetched, and the request goes through."""
     sidecar.key = remit.AgentKey.generate()
