@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.fakes.ports import free_port
 
 TRUST_DOMAIN = "example.org"
 AGENT = "acme/planner"
@@ -39,7 +40,7 @@ def running() -> Iterator[Domain]:
     """Start both; the caller's uid is the agent."""
     with tempfile.TemporaryDirectory(prefix="rb-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        port = _free_port()
+        port = free_port()
         url = f"http://localhost:{port}"
         where = ["--listen", f"127.0.0.1:{port}", "--public-url", url, "--trust-domain", TRUST_DOMAIN]
         init = [sys.executable, "-m", "issuer", "init", str(folder / "data"), *where]
@@ -80,9 +81,3 @@ def _register(operator: dict[str, str]) -> str:
         entry = {"agent": AGENT, "selectors": [f"unix:uid:{os.getuid()}"], "sidecar": "edge-1"}
         admin.post("/entries", json=entry).raise_for_status()
     return str(token)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

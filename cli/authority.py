@@ -61,8 +61,7 @@ def act(
     Raises:
         typer.Exit: it was done, but not every connected verifier has said that it enforces it (exit code 3).
     """
-    if not reason.strip():
-        raise InvalidInputError("--reason is empty", hint="say why: the audit log keeps it")
+    require_reason(reason)
     named = read_what(what)
     with connect() as issuer:
         resolved = _resolve(issuer, named)
@@ -91,6 +90,12 @@ def tell(verb: str, answer: JSONObject, issuer: IssuerClient, output: Format, wa
         print(others(verb, answer) if found is None else described(verb, found, answer))
     if waits and (found is None or found.silent):
         raise typer.Exit(ExitCode.SILENT)
+
+
+def require_reason(reason: str) -> None:
+    """Refuse a reason that says nothing."""
+    if not reason.strip():
+        raise InvalidInputError("--reason is empty", hint="say why: the audit log keeps it")
 
 
 def read_what(what: str) -> str:

@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cli.authority import Reason, Ticket, tell
+from cli.authority import Reason, Ticket, require_reason, tell
 from cli.enforcement import WAIT_SECONDS, NoWait, Wait
 from cli.issuer_client import ADMIN, connect
 from cli.options import Limit, Output, Yes, confirm, examples, group
 from cli.output import Format, note, print_list
 from cli.programs import become
-from remit.errors import InvalidInputError
 from remit.ids import SidecarName
 
 app = group("Sidecars: the programs that stand next to the agents.")
@@ -73,8 +72,7 @@ def ban(
 
 
 def _body(reason: str, ticket: str | None, revoke_issued: bool) -> dict[str, object]:
-    if not reason.strip():
-        raise InvalidInputError("--reason is empty", hint="say why: the audit log keeps it")
+    require_reason(reason)
     return {"reason": reason, "ticket": ticket, "revoke_issued": revoke_issued}
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from remit.bundle import PublicKeys
 from remit.errors import InvalidInputError
-from remit.jose import parse_unverified, public_jwk, sign_compact
+from remit.jose import parse_unverified, sign_typed
 from remit.statuslist import INVALID, SUSPENDED, VALID
 
 JWT_TYP: Final = "secevent+jwt"
@@ -25,7 +25,6 @@ MAX_EVENT_BYTES: Final = 128 * 1024
 MAX_MARKS: Final = 256
 """Most statuses that one event names; of more it says which lists to read anew."""
 
-_ALG_OF_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
 
@@ -115,8 +114,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True):
         """The signed compact form (`secevent+jwt`); `kid` names `key`, a status key."""
         name = f"heartbeat-{self.seq}-{self.issued_at}" if self.is_heartbeat else f"status-{self.seq}"
         claims = _Claims(self.issuer, self.issued_at, name, self.seq, self.bundle_seq, self._events())
-        header = {"alg": _ALG_OF_CURVE[public_jwk(key)["crv"]], "kid": kid, "typ": JWT_TYP}
-        return sign_compact(header, msgspec.json.encode(claims), key)
+        return sign_typed(msgspec.json.encode(claims), key, kid=kid, typ=JWT_TYP)
 
     @classmethod
     def verify(cls, token: bytes, *, keys: PublicKeys, issuer: str, now: int, leeway: int = 5) -> "StatusEvent":

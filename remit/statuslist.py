@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from remit.bundle import PublicKeys
 from remit.errors import InvalidInputError
-from remit.jose import b64url_decode, b64url_encode, parse_unverified, public_jwk, sign_compact
+from remit.jose import b64url_decode, b64url_encode, parse_unverified, sign_typed
 
 VALID: Final = 0
 INVALID: Final = 1
@@ -28,7 +28,6 @@ MAX_LIST_BYTES: Final = 1 << 20
 MAX_TOKEN_BYTES: Final = 2 << 20
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-_ALG_OF_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 
 
 class StatusList(msgspec.Struct, frozen=True):
@@ -156,11 +155,10 @@ class StatusListToken(msgspec.Struct, frozen=True):
         Raises:
             InvalidInputError: the key's curve is none of P-256, P-384, P-521.
         """
-        header = {"alg": _ALG_OF_CURVE[public_jwk(key)["crv"]], "kid": kid, "typ": JWT_TYP}
         status_list = _ListClaim(self.statuses.bits, self.statuses.to_lst() if lst is None else lst)
         times = (self.issued_at, self.expires_at, self.ttl_seconds)
         claims = _Claims(self.uri, *times, self.seq, status_list, self.bundle_seq)
-        return sign_compact(header, msgspec.json.encode(claims), key)
+        return sign_typed(msgspec.json.encode(claims), key, kid=kid, typ=JWT_TYP)
 
     @classmethod
     def verify(cls, token: bytes, *, keys: PublicKeys, uri: str, now: int, leeway: int = 5) -> "StatusListToken":

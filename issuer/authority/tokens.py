@@ -5,7 +5,9 @@ from issuer.audit.store import append
 from issuer.authority.model import Verb
 from issuer.authority.resolve import find_token
 from issuer.authority.stopping import stop
+from issuer.authority.targets import Target
 from issuer.errors import UnauthenticatedError
+from issuer.issuance.model import Caller
 from issuer.issuance.presented import holder_of
 from issuer.issuance.store import issued
 from issuer.registry.state import State
@@ -40,28 +42,28 @@ async def revoke_held(tx: Transaction, jti: str, proof: Proof, at_ms: int, *, bo
     marks = await stop(tx, target, Verb.REVOKE, at_ms // 1000)
     if not marks and (target.held[0].task is None or target.state is State.REVOKED):
         return False
-    await append(
-        tx,
-        AuditRecord(
-            at_ms=at_ms,
-            kind=Verb.REVOKE.value,
-            outcome=Outcome.ALLOWED,
-            actor=holder.actor,
-            account=target.account,
-            agent=target.agent,
-            grant_id=target.held[0].id,
-            detail={
-                "what": target.noun,
-                "reason": "its holder gave it back",
-                "state_before": target.state.value,
-                "changed_grants": len(marks),
-            },
-        ),
+    await append(tx, _record(holder, target, len(marks), at_ms))
+    change = StatusChange(
+        verb=Verb.REVOKE.value, what=target.noun, account=target.account, marks=marks, requested_at_ms=at_ms
     )
-    await advance(
-        tx,
-        StatusChange(
-            verb=Verb.REVOKE.value, what=target.noun, account=target.account, marks=marks, requested_at_ms=at_ms
-        ),
-    )
+    await advance(tx, change)
     return True
+
+
+def _record(holder: Caller, target: Target, grants: int, at_ms: int) -> AuditRecord:
+    detail: dict[str, object] = {
+        "what": target.noun,
+        "reason": "its holder gave it back",
+        "state_before": target.state.value,
+        "changed_grants": grants,
+    }
+    return AuditRecord(
+        at_ms=at_ms,
+        kind=Verb.REVOKE.value,
+        outcome=Outcome.ALLOWED,
+        actor=holder.actor,
+        account=target.account,
+        agent=target.agent,
+        grant_id=target.held[0].id,
+        detail=detail,
+    )

@@ -5,7 +5,7 @@ names, asymmetric keys only, each bound to the algorithms of its own kind. Every
 """
 
 from remit.jose.encoding import b64url_decode, b64url_encode, strict_json
-from remit.jose.jws import UnverifiedJWS, parse_unverified, sign_compact, sign_raw
+from remit.jose.jws import UnverifiedJWS, parse_unverified, sign_compact, sign_raw, sign_typed
 from remit.jose.keys import ALGORITHMS, PublicKey, public_jwk, thumbprint
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "public_jwk",
     "sign_compact",
     "sign_raw",
+    "sign_typed",
     "strict_json",
     "thumbprint",
 ]

@@ -99,15 +99,29 @@ def sign_compact(header: Mapping[str, object], payload: bytes, key: ec.EllipticC
     return _pyjws.encode(payload, key, algorithm=algorithm[0], headers=dict(header))
 
 
+def sign_typed(payload: bytes, key: ec.EllipticCurvePrivateKey, *, kid: str, typ: str) -> str:
+    """Sign `payload` as a compact JWS whose header is exactly `alg`, that of the key's curve, `kid` and `typ`.
+
+    Raises:
+        InvalidInputError: the key's curve is none of P-256, P-384, P-521.
+    """
+    return sign_compact({"alg": _ecdsa_of(key)[0], "kid": kid, "typ": typ}, payload, key)
+
+
 def sign_raw(signing_input: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
     """The JWS signature r || s (RFC 7518 section 3.4) over `signing_input`.
 
     Raises:
         InvalidInputError: the key's curve has no JWS algorithm.
     """
+    _, ecdsa, size = _ecdsa_of(key)
+    r, s = decode_dss_signature(key.sign(signing_input, ecdsa))
+    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+
+def _ecdsa_of(key: ec.EllipticCurvePrivateKey) -> tuple[str, ec.ECDSA, int]:
+    """The algorithm of the key's curve: its name, how it signs, and the bytes of half a signature."""
     algorithm = _ECDSA_OF_CURVE.get(key.curve.name)
     if algorithm is None:
         raise InvalidInputError(f"curve {key.curve.name} has no jws algorithm", code="unsupported_key")
-    _, ecdsa, size = algorithm
-    r, s = decode_dss_signature(key.sign(signing_input, ecdsa))
-    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+    return algorithm

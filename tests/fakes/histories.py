@@ -17,27 +17,14 @@ from issuer.keys.wrapping import SealedSecrets
 from issuer.registry.model import Page
 from issuer.registry.operators import register_first_operator
 from issuer.registry.requests import NewAccount, NewAgent
-from issuer.registry.roles import Operator, Role
 from issuer.registry.service import Registry
 from issuer.storage import SQLiteDatabase
 from remit.ids import TrustDomain
 from remit.jose import public_jwk, thumbprint
+from tests.fakes.issuing import OPERATOR, Clock
 
 HOST = "issuer.example.org"
 ISSUER = f"https://{HOST}"
-NOW = 1_800_000_000
-OPERATOR = Operator(name="ana", role=Role.ADMIN)
-
-
-@dataclass
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now: int = NOW
-
-    def ms(self) -> int:
-        """Milliseconds since the epoch."""
-        return self.now * 1000
 
 
 @dataclass

@@ -6,7 +6,6 @@ Its entries match process evidence with the real `selectors_of`; it can be stopp
 import asyncio
 import contextlib
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,6 +23,7 @@ from remit.errors import ProofRefusedError
 from remit.ids import AgentName, TrustDomain
 from remit.jose import parse_unverified, public_jwk, sign_compact
 from remit.statuslist import StatusList, StatusListToken
+from tests.fakes.ports import free_port
 
 TRUST_DOMAIN = "example.org"
 _SIZE = 1024
@@ -59,7 +59,7 @@ class FakeIssuer:
     """
 
     def __init__(self) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.entries: list[Entry] = []
         self.ttl_seconds = 300
@@ -326,9 +326,3 @@ def _no_entry() -> dict[str, object]:
 def _problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> web.Response:
     body = msgspec.json.encode({"type": f"urn:remit:problem:{code}", "status": status, "code": code, "detail": detail})
     return web.Response(status=status, body=body, content_type="application/problem+json", headers=headers)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,17 +15,12 @@ from remit.webvh import verify_history
 from tests.fakes.certificates import write_certificate
 from tests.fakes.crashing_issuer import STEPS
 from tests.fakes.issuer_process import initialize, running
+from tests.fakes.ports import free_port
 
 HOST = "issuer.example.org"
 PLANNER = "/account/acme/agent/planner"
 CRASHING = (sys.executable, "-m", "tests.fakes.crashing_issuer")
 ROOT = Path(__file__).parents[3]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Site:
@@ -49,6 +43,13 @@ class Site:
         """Do it, in a second of its own."""
         time.sleep(1.1)
         self.change(f"/{verb}", what=what, reason="a test")
+
+    def has_ended(self):
+        """Wait until the history says so: those below an account that was revoked are ended behind the answer."""
+        ends = time.monotonic() + 10
+        while '"deactivated":true' not in self.log():
+            assert time.monotonic() < ends, "the history does not end"
+            time.sleep(0.02)
 
     def log(self, path=PLANNER):
         return self.http.get(f"{path}/did.jsonl").text
@@ -96,6 +97,7 @@ def test_an_unmodified_resolver_resolves_ours(site):
     for version, found in zip(versions, each, strict=True):
         assert without_implied(found["didDocument"]) == version.document
     site.stop("revoke", "acme")
+    site.has_ended()
     (ended,) = site.resolve(did)
     assert ended["didDocumentMetadata"]["deactivated"] is True
     ours = site.http.get(f"/1.0/identifiers/{did}")

@@ -1,6 +1,5 @@
 """An issuer behind reverse proxies: pushed through those that pass events on, polled through those that hold them back."""
 
-import socket
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -11,18 +10,13 @@ from tests.fakes.issuer_process import AUDIENCE, initialize, running, wanted
 from tests.fakes.listener import Listener
 from tests.fakes.nginx import INSTALLED, nginx, shipped_site
 from tests.fakes.outcomes import wait_for
+from tests.fakes.ports import free_port
 from tests.fakes.proxy import proxy
 
 needs_nginx = pytest.mark.skipif(INSTALLED is None, reason="nginx is not installed")
 AGENT = "acme/planner"
 PASSING = ["passes", pytest.param("nginx", marks=needs_nginx)]
 HOLDING = ["holds", pytest.param("nginx-that-holds", marks=needs_nginx)]
-
-
-def free_port():
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 def holding(site):

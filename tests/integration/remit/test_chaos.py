@@ -1,7 +1,6 @@
 """Accounts are revoked while the issuer dies and comes back and the network fails in every way: nobody accepts past the bound."""
 
 import random
-import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import pytest
 import remit
 from tests.fakes.faulty_relay import Faults, FaultyRelay
 from tests.fakes.issuer_process import AUDIENCE, IssuerProcess, initialize, wanted
+from tests.fakes.ports import free_port
 
 ACCOUNTS = 24
 BOUND_SECONDS = 3.0
@@ -55,7 +55,7 @@ class Chaos:
     def __init__(self, folder, seed):
         self.random = random.Random(seed)
         self.config = initialize(folder / "data")
-        self.port = _free_port()
+        self.port = free_port()
         self.relay = FaultyRelay(self.port, seed=seed)
         self.revoked: dict[str, Revoked] = {}
 
@@ -152,12 +152,6 @@ class Chaos:
             assert answer.is_success, answer.text
             return answer.json()
         raise AssertionError("the issuer never answered")
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize("seed", [1])

@@ -6,7 +6,8 @@ from issuer.did.model import parse_subject
 from issuer.did.service import DeactivatedError
 from issuer.errors import NotFoundError
 from remit.ids import DID
-from tests.fakes.histories import HOST, ISSUER, NOW, new_jwk, open_histories, open_registry, set_key, set_state, settle
+from tests.fakes.histories import HOST, ISSUER, new_jwk, open_histories, open_registry, set_key, set_state, settle
+from tests.fakes.issuing import NOW
 
 PLANNER = parse_subject("acme/planner")
 SEARCH = parse_subject("acme/planner/sub/search")

@@ -18,7 +18,6 @@ from remit.webvh import verify_history
 from remit.webvh.entry import time_text
 from tests.fakes.histories import (
     HOST,
-    NOW,
     new_jwk,
     open_histories,
     open_registry,
@@ -27,6 +26,7 @@ from tests.fakes.histories import (
     set_state,
     settle,
 )
+from tests.fakes.issuing import NOW
 
 PLANNER = parse_subject("acme/planner")
 SEARCH = parse_subject("acme/planner/sub/search")
